@@ -1,0 +1,101 @@
+"""Autoencoders between pixels and latents: diffusers' ``AutoencoderKL`` or ``AutoencoderTiny``.
+
+Both map images in [-1, 1] to latents at an eighth of the size. The two differ in their interface
+only; the functions here hide that.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+
+from depth_distill_ros.errors import ConfigError
+
+Autoencoder = AutoencoderKL | AutoencoderTiny
+
+DOWNSAMPLING = 8
+"""Pixels per latent along each side, for every preset."""
+
+_KL_BLOCKS = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "latent_channels": 4,
+}
+
+AUTOENCODER_PRESETS: dict[str, tuple[type, dict]] = {
+    "kl": (
+        AutoencoderKL,
+        {
+            **_KL_BLOCKS,
+            "block_out_channels": (128, 256, 512, 512),
+            "layers_per_block": 2,
+            "scaling_factor": 0.18215,
+            "sample_size": 768,
+        },
+    ),
+    "taesd": (AutoencoderTiny, {}),
+    "tiny": (
+        AutoencoderKL,
+        {
+            **_KL_BLOCKS,
+            "block_out_channels": (16, 32, 64, 64),
+            "layers_per_block": 1,
+            "norm_num_groups": 8,
+            "scaling_factor": 1.0,
+        },
+    ),
+}
+"""Class and constructor arguments by preset: Stable Diffusion's, its tiny twin, and ours."""
+
+
+def build_autoencoder(preset: str) -> Autoencoder:
+    """A randomly initialised autoencoder of a named preset.
+
+    Raises:
+        ConfigError: the preset does not exist.
+    """
+    if preset not in AUTOENCODER_PRESETS:
+        raise ConfigError(
+            f"there is no autoencoder preset '{preset}': "
+            f"choose one of {', '.join(AUTOENCODER_PRESETS)}"
+        )
+    cls, config = AUTOENCODER_PRESETS[preset]
+    return cls(**config)
+
+
+def encode(
+    autoencoder: Autoencoder, images: torch.Tensor, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Scaled latents of images.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1], sides multiples of 8.
+        generator: draws from the posterior (as Lotus trains); without one the posterior's mean
+            is returned. AutoencoderTiny has no posterior and ignores it.
+
+    Returns:
+        (B, C, H/8, W/8), multiplied by the autoencoder's ``scaling_factor``.
+    """
+    if isinstance(autoencoder, AutoencoderTiny):
+        latents = autoencoder.encode(images).latents
+    else:
+        posterior = autoencoder.encode(images).latent_dist
+        latents = posterior.mode() if generator is None else posterior.sample(generator)
+    return latents * autoencoder.config.scaling_factor
+
+
+def decode(autoencoder: Autoencoder, latents: torch.Tensor) -> torch.Tensor:
+    """Images (B, 3, H, W), about [-1, 1], of scaled latents (B, C, H/8, W/8)."""
+    return autoencoder.decode(latents / autoencoder.config.scaling_factor).sample
+
+
+def decode_map(autoencoder: Autoencoder, latents: torch.Tensor) -> torch.Tensor:
+    """One-channel maps (B, 1, H, W): the mean of the decoded channels (Marigold, Lotus)."""
+    return decode(autoencoder, latents).mean(dim=1, keepdim=True)
+
+
+def encode_map(
+    autoencoder: Autoencoder, maps: torch.Tensor, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Latents of one-channel maps (B, 1, H, W) in [-1, 1], repeated to three channels."""
+    return encode(autoencoder, maps.expand(-1, 3, -1, -1), generator)

@@ -1,0 +1,432 @@
+"""The depth model: autoencoder, optional prior, one-step UNet, decoder; composed, saved, loaded.
+
+A model is a folder in diffusers style::
+
+    config.json                  what the parts are and in which space they predict
+    unet/  autoencoder/          diffusers folders (config.json, safetensors)
+    prior/  head/                where the configuration names them
+    prompt.safetensors           the embedding of the empty prompt, (1, tokens, channels)
+    README.md                    model card
+
+Student and teacher are the same class: D²epth is this model with the full-size UNet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, safe_open, save_file
+from torch import nn
+
+from depth_distill_ros.errors import ModelError
+from depth_distill_ros.models import autoencoder as ae
+from depth_distill_ros.models import hub
+from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead
+from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.unet import build_unet, latent_multiple, task_token
+
+FORMAT = "depth_distill_ros.DepthModel"
+GUIDE_CHANNELS = 4
+"""The head's guide: the image at half size, and the prior's disparity."""
+
+
+@dataclass(frozen=True)
+class DepthModelConfig:
+    """What a checkpoint must carry so that nobody has to guess how to use it.
+
+    Attributes:
+        decoder: "autoencoder" (the frozen decoder, mean of three channels) or "head" (DPT).
+        prior: whether the UNet's input begins with the latents of a data-driven prior.
+        timestep: the one step; 999 is the papers' T = 1000.
+        value_space: what the output is proportional to; "disparity" (1 / depth).
+        normalisation: how targets were brought to [-1, 1].
+        resolution: (height, width) whose area inputs are resized to; the aspect is kept.
+        teachers: names and licences of the networks that this one learned from.
+    """
+
+    name: str
+    decoder: str = "autoencoder"
+    prior: bool = False
+    timestep: int = 999
+    value_space: str = "disparity"
+    normalisation: str = "quantiles 2 % and 98 % to -1 and 1"
+    resolution: tuple[int, int] = (576, 768)
+    teachers: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.decoder not in ("autoencoder", "head"):
+            raise ModelError(f"decoder must be 'autoencoder' or 'head', not '{self.decoder}'")
+        if self.value_space != "disparity":
+            raise ModelError(
+                f"the model predicts '{self.value_space}': this version reads disparity only"
+            )
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Parts of a model by the names of their presets, and where published weights are."""
+
+    unet: str
+    autoencoder: str
+    prior: bool = False
+    head_width: int | None = None
+    resolution: tuple[int, int] = (576, 768)
+    weights: str = ""
+
+
+PRESETS: dict[str, Preset] = {
+    "d3epth": Preset("sdxs09", "taesd", weights="train: python -m training.stage1, stage2"),
+    "lotus-d": Preset("lotus-d", "kl", weights="Hugging Face: jingheya/lotus-depth-d-v2-0-disparity"),
+    "tiny": Preset("tiny", "tiny", resolution=(192, 256)),
+    "tiny-prior": Preset("tiny", "tiny", prior=True, head_width=32, resolution=(192, 256)),
+    "tiny-teacher": Preset("tiny-teacher", "tiny", resolution=(192, 256)),
+}
+
+
+class DepthModel(nn.Module):
+    """One-step monocular depth: image in [-1, 1] to affine-invariant disparity in about [-1, 1]."""
+
+    def __init__(
+        self,
+        config: DepthModelConfig,
+        unet: nn.Module,
+        autoencoder: nn.Module,
+        prior: DepthPrior | None = None,
+        head: DPTHead | None = None,
+        prompt: torch.Tensor | None = None,
+    ):
+        super().__init__()
+        self.config = config
+        self.unet = unet
+        self.autoencoder = autoencoder
+        self.prior = prior
+        self.head = head
+        if prompt is None:
+            prompt = torch.zeros(1, 2, unet.config.cross_attention_dim)
+        self.register_buffer("prompt", prompt)
+        self._check()
+
+    def _check(self) -> None:
+        latents = self.autoencoder.config.latent_channels
+        expected = latents + (self.prior.latent_channels if self.prior is not None else 0)
+        actual = self.unet.config.in_channels
+        if self.config.prior != (self.prior is not None):
+            raise ModelError("config.json and the folder disagree about whether there is a prior")
+        if (self.config.decoder == "head") and self.head is None:
+            raise ModelError("config.json names a head as the decoder but there is none")
+        if actual != expected:
+            raise ModelError(
+                f"the UNet takes {actual} channels, the autoencoder and prior give {expected}: "
+                "these parts do not belong together"
+            )
+
+    @property
+    def multiple(self) -> int:
+        """Pixels that the sides of the input must be multiples of."""
+        return ae.DOWNSAMPLING * max(4, latent_multiple(self.unet))
+
+    def encode(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The UNet's input, and the head's guide.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
+            generator: draws the latents from the posterior instead of taking its mean.
+
+        Returns:
+            ``[z_prior, z_rgb]`` (B, C, H/8, W/8), or ``z_rgb`` alone without a prior; and the
+            guide (B, 4, H/2, W/2) or None without a head.
+        """
+        latents = ae.encode(self.autoencoder, images, generator)
+        disparity = None
+        if self.prior is not None:
+            prior_latents, disparity = self.prior.latents(images)
+            latents = torch.cat([prior_latents.to(latents.dtype), latents], dim=1)
+        if self.head is None or self.head.config.guide_channels == 0:
+            return latents, None
+        guide = F.avg_pool2d(images, 2)
+        if disparity is None:
+            disparity = torch.zeros_like(guide[:, :1])
+        return latents, torch.cat([guide, disparity.to(guide.dtype)], dim=1)
+
+    def predict_latents(self, latents: torch.Tensor, task: str = "depth") -> torch.Tensor:
+        """One UNet step: predicted latents (B, 4, h, w) of the depth map or of the image."""
+        batch = latents.shape[0]
+        return self.unet(
+            latents,
+            self.config.timestep,
+            encoder_hidden_states=self.prompt.to(latents.dtype).expand(batch, -1, -1),
+            class_labels=task_token(task, batch, latents.device).to(latents.dtype),
+        ).sample
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Disparity (B, 1, H, W) of predicted latents, by the autoencoder's decoder."""
+        return ae.decode_map(self.autoencoder, latents)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Disparity, affine-invariant, about [-1, 1], larger is nearer.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
+
+        Returns:
+            (B, 1, H, W) from the autoencoder's decoder, (B, 1, H/2, W/2) from the head.
+        """
+        latents, guide = self.encode(images)
+        return self.disparity_from(latents, guide)
+
+    def disparity_from(self, latents: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
+        """``forward`` from the output of ``encode``: what a training step differentiates."""
+        if self.config.decoder == "autoencoder":
+            return self.decode(self.predict_latents(latents))
+        with tap_up_blocks(self.unet) as features:
+            self.predict_latents(latents)
+            return self.head(features, guide)
+
+    @classmethod
+    def from_preset(cls, preset: str, seed: int | None = None, **changes) -> DepthModel:
+        """A randomly initialised model of a named preset.
+
+        Args:
+            preset: a key of ``PRESETS``.
+            seed: of the initialisation; None leaves the global generator alone.
+            changes: fields of ``DepthModelConfig`` to set.
+
+        Raises:
+            ModelError: the preset does not exist.
+        """
+        if preset not in PRESETS:
+            raise ModelError(f"there is no preset '{preset}': choose one of {', '.join(PRESETS)}")
+        with torch.random.fork_rng(enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            parts = _build_parts(PRESETS[preset])
+        recipe = PRESETS[preset]
+        config = DepthModelConfig(
+            name=changes.pop("name", preset),
+            decoder="autoencoder" if recipe.head_width is None else "head",
+            prior=recipe.prior,
+            resolution=recipe.resolution,
+        )
+        return cls(dataclasses.replace(config, **changes), **parts)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path | None = None) -> DepthModel:
+        """Load a model in evaluation mode, float32, on the CPU.
+
+        Raises:
+            ModelError: the name resolves to nothing, a file is missing, or weights and
+                configuration do not match; the message lists what differs.
+        """
+        folder = hub.resolve(name_or_folder)
+        config = _read_config(folder)
+        with _quiet_diffusers():
+            parts = {part: _load_part(folder, part) for part in _part_names(config)}
+        prompt_file = folder / "prompt.safetensors"
+        prompt = _load_tensors(prompt_file)["prompt"].float() if prompt_file.exists() else None
+        return cls(config, **parts, prompt=prompt).eval()
+
+    def save_pretrained(
+        self, folder: str | Path, dtype: torch.dtype | None = None, card: str | None = None
+    ) -> None:
+        """Write the folder, whole or not at all; an earlier model there is replaced.
+
+        Args:
+            folder: where to; its parents are made.
+            dtype: of the stored weights (``torch.float16`` halves the size); None keeps them.
+            card: text of README.md; a short one is written when None.
+        """
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as scratch:
+            staged = Path(scratch) / "model"
+            staged.mkdir()
+            for part in _part_names(self.config):
+                _save_part(getattr(self, part), staged / part, dtype)
+            prompt = self.prompt.detach().cpu().contiguous()
+            save_file({"prompt": prompt.to(dtype or prompt.dtype)}, staged / "prompt.safetensors")
+            fields = {"_class_name": FORMAT, **dataclasses.asdict(self.config)}
+            (staged / "config.json").write_text(json.dumps(fields, indent=2) + "\n")
+            (staged / "README.md").write_text(card or _plain_card(self.config))
+            if folder.exists():
+                folder.rename(Path(scratch) / "replaced")
+            staged.rename(folder)
+
+
+@contextlib.contextmanager
+def tap_up_blocks(unet: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Outputs of the UNet's up blocks, coarse to fine, of the forward pass made inside."""
+    outputs: list[torch.Tensor] = []
+    hooks = [
+        block.register_forward_hook(lambda _m, _i, output: outputs.append(output))
+        for block in unet.up_blocks[-len(HEAD_TAPS) :]
+    ]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def preset_parameters(preset: str) -> dict[str, int]:
+    """Parameters of a preset by part, counted on the meta device: nothing is allocated."""
+    with torch.device("meta"):
+        parts = _build_parts(PRESETS[preset])
+    return {
+        name: sum(p.numel() for p in part.parameters())
+        for name, part in parts.items()
+        if part is not None
+    }
+
+
+def stored_parameters(folder: Path) -> dict[str, int]:
+    """Numbers stored in a model folder's weight files, by part, read from the headers alone."""
+    counts: dict[str, int] = {}
+    for path in sorted(folder.glob("*/*.safetensors")):
+        with safe_open(path, framework="pt") as tensors:
+            sizes = (torch.Size(tensors.get_slice(k).get_shape()).numel() for k in tensors.keys())
+            counts[path.parent.name] = counts.get(path.parent.name, 0) + sum(sizes)
+    return counts
+
+
+def _build_parts(preset: Preset) -> dict[str, nn.Module | None]:
+    autoencoder = ae.build_autoencoder(preset.autoencoder)
+    prior = DepthPrior() if preset.prior else None
+    latents = autoencoder.config.latent_channels
+    in_channels = latents + (prior.latent_channels if prior is not None else 0)
+    unet = build_unet(preset.unet, in_channels=in_channels)
+    head = None
+    if preset.head_width is not None:
+        head = build_head(unet, preset.head_width)
+    return {"unet": unet, "autoencoder": autoencoder, "prior": prior, "head": head}
+
+
+def build_head(unet: nn.Module, width: int = 32) -> DPTHead:
+    """A randomly initialised DPT head for a UNet's up blocks, with the image and prior as guide."""
+    channels = tuple(reversed(unet.config.block_out_channels))[-len(HEAD_TAPS) :]
+    return DPTHead(feature_channels=channels, width=width, guide_channels=GUIDE_CHANNELS)
+
+
+def _part_names(config: DepthModelConfig) -> tuple[str, ...]:
+    names = ["unet", "autoencoder"]
+    if config.prior:
+        names.append("prior")
+    if config.decoder == "head":
+        names.append("head")
+    return tuple(names)
+
+
+def _read_config(folder: Path) -> DepthModelConfig:
+    fields = hub.read_json(folder / "config.json")
+    if fields.pop("_class_name", None) != FORMAT:
+        raise ModelError(
+            f"{folder}/config.json does not describe a {FORMAT}: is this the folder of a whole "
+            "model, or of one of its parts?"
+        )
+    for key in ("resolution", "teachers"):
+        if key in fields:
+            fields[key] = tuple(fields[key])
+    try:
+        return DepthModelConfig(**fields)
+    except TypeError as error:
+        raise ModelError(f"{folder}/config.json: {error}") from error
+
+
+def _part_class(part: str, fields: dict) -> type:
+    from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+
+    known = {
+        "unet": (UNet2DConditionModel,),
+        "autoencoder": (AutoencoderKL, AutoencoderTiny),
+        "prior": (DepthPrior,),
+        "head": (DPTHead,),
+    }[part]
+    by_name = {cls.__name__: cls for cls in known}
+    name = fields.get("_class_name")
+    if name not in by_name:
+        raise ModelError(f"{part}/config.json names the class '{name}': known are {[*by_name]}")
+    return by_name[name]
+
+
+def _load_part(folder: Path, part: str) -> nn.Module:
+    fields = hub.read_json(folder / part / "config.json")
+    cls = _part_class(part, fields)
+    weights = folder / part / "diffusion_pytorch_model.safetensors"
+    if not weights.exists():
+        raise ModelError(f"the model folder lacks {part}/{weights.name}: copy or fetch it again")
+    try:
+        module = cls.from_config(fields)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{part}/config.json cannot be built: {error}") from error
+    _load_weights(module, _load_tensors(weights), part)
+    return module.float().eval()
+
+
+def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own error types, all of them a bad file
+        raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def _load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], part: str) -> None:
+    own = module.state_dict()
+    missing = sorted(own.keys() - tensors.keys())
+    unknown = sorted(tensors.keys() - own.keys())
+    shapes = [
+        f"{key}: {tuple(tensors[key].shape)} stored, {tuple(own[key].shape)} expected"
+        for key in own.keys() & tensors.keys()
+        if own[key].shape != tensors[key].shape
+    ]
+    if missing or unknown or shapes:
+        found = [
+            f"{len(items)} {label} (first: {items[0]})"
+            for label, items in (
+                ("missing", missing),
+                ("unknown", unknown),
+                ("of another shape", sorted(shapes)),
+            )
+            if items
+        ]
+        raise ModelError(f"the weights of {part} do not fit its config.json: {'; '.join(found)}")
+    module.load_state_dict(tensors)
+
+
+def _save_part(module: nn.Module, folder: Path, dtype: torch.dtype | None) -> None:
+    folder.mkdir()
+    module.save_config(folder)
+    tensors = {}
+    for key, value in module.state_dict().items():
+        value = value.detach().cpu().contiguous()
+        floating = dtype is not None and value.is_floating_point()
+        tensors[key] = value.to(dtype) if floating else value.clone()
+    save_file(tensors, folder / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+
+
+def _plain_card(config: DepthModelConfig) -> str:
+    teachers = ", ".join(config.teachers) or "none"
+    return (
+        f"# {config.name}\n\nAffine-invariant disparity in one step, for `depth_distill_ros`.\n\n"
+        f"Learned from: {teachers}.\n"
+    )
+
+
+@contextlib.contextmanager
+def _quiet_diffusers() -> Iterator[None]:
+    from diffusers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)

@@ -1,0 +1,115 @@
+"""Model names to folders: bundled models, local folders, pinned Hugging Face repositories."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from depth_distill_ros.errors import ModelError
+
+WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
+DEFAULT_MODEL = "d3epth-tiny"
+_HUB_ID = re.compile(r"^(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})$")
+_UNPINNED_ID = re.compile(r"^[\w.-]+/[\w.-]+(@.*)?$")
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One line of ``d3epth models``: name, parameters in millions by part, where the weights are."""
+
+    name: str
+    parts: dict[str, float]
+    location: str
+
+    @property
+    def total(self) -> float:
+        """Parameters of all parts, in millions."""
+        return sum(self.parts.values())
+
+
+def bundled_models() -> dict[str, Path]:
+    """Folders of the models that ship with the package, by name."""
+    return {path.parent.name: path.parent for path in sorted(WEIGHTS_FOLDER.glob("*/config.json"))}
+
+
+def resolve(name_or_folder: str | Path | None = None) -> Path:
+    """The folder of a model.
+
+    Args:
+        name_or_folder: a bundled model's name, a folder, or ``owner/name@<40-digit commit>`` on
+            the Hugging Face Hub (downloaded once to its cache: JSON, safetensors and the card
+            only). ``None`` is the default model.
+
+    Raises:
+        ModelError: nothing of that name exists, or a Hub id is not pinned to a commit.
+    """
+    name = str(name_or_folder) if name_or_folder is not None else DEFAULT_MODEL
+    bundled = bundled_models()
+    if name in bundled:
+        return bundled[name]
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if match := _HUB_ID.match(name):
+        return _download(match["repo"], match["revision"])
+    if _UNPINNED_ID.match(name) and not folder.parent.is_dir():
+        raise ModelError(
+            f"'{name}' is no folder, and as a Hugging Face id it lacks its revision: write "
+            "owner/name@<40-digit commit>, so that the weights cannot change under you"
+        )
+    raise ModelError(
+        f"there is no model '{name}': give a bundled model ({', '.join(bundled) or 'none'}), "
+        "a folder, or owner/name@<commit> on the Hugging Face Hub"
+    )
+
+
+def _download(repo: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        patterns = ["*.json", "*.safetensors", "README.md"]
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"could not fetch {repo} at {revision}: {error}. Download it on a machine with "
+            "network access and give its folder instead"
+        ) from error
+
+
+def list_models() -> list[ModelSummary]:
+    """Bundled models with their real sizes, then the presets whose weights are elsewhere."""
+    from depth_distill_ros.models.depth_model import PRESETS, preset_parameters, stored_parameters
+
+    summaries = [
+        ModelSummary(name, _millions(stored_parameters(folder)), str(folder))
+        for name, folder in bundled_models().items()
+    ]
+    for name, preset in PRESETS.items():
+        if preset.weights:
+            parts = _millions(preset_parameters(name))
+            summaries.append(ModelSummary(name, parts, preset.weights))
+    return summaries
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object from a model folder.
+
+    Raises:
+        ModelError: the file is missing, is not JSON, or is not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"the model folder {path.parent} has no {path.name}") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} must hold a JSON object")
+    return content
+
+
+def _millions(counts: dict[str, int]) -> dict[str, float]:
+    return {part: count / 1e6 for part, count in counts.items()}

@@ -1,0 +1,162 @@
+"""A data-driven depth prior: ImageNet features, a light decoder, a disparity map.
+
+ApDepth (section 3.2) puts the depth map of a frozen data-driven network beside the image latents
+at the UNet's input. Here that network is an EfficientNet-Lite0 encoder (Google, 2020: EfficientNet
+without squeeze-and-excite and with ReLU6) with a top-down decoder, trained on the same data as
+everything else. Its half-size disparity is folded into 16 channels at latent size (pixel
+unshuffle: nothing is lost, nothing is computed), together with its features at that size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+# kernel, stride, expansion, output channels, repeats: EfficientNet-B0's stages, which Lite0 keeps
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+_PYRAMID_STAGES = (0, 1, 2, 4, 6)
+_PYRAMID_CHANNELS = tuple(_STAGES[i][3] for i in _PYRAMID_STAGES)
+_UNSHUFFLE = 4
+
+
+class _InvertedResidual(nn.Module):
+    """Expand, depthwise convolution, project; a residual where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
+        super().__init__()
+        width = inputs * expansion
+        layers = []
+        if expansion > 1:
+            layers += [*_conv_norm(inputs, width, 1), nn.ReLU6()]
+        layers += [*_conv_norm(width, width, kernel, stride, groups=width), nn.ReLU6()]
+        layers += _conv_norm(width, outputs, 1)
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def _conv_norm(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    half = kernel // 2
+    if stride == 1:
+        pad, padding = [], half
+    else:
+        # TensorFlow's "same" padding of even sizes, which the ImageNet weights were trained with
+        pad, padding = [nn.ZeroPad2d((half - 1, half, half - 1, half))], 0
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+    # 1e-3 is the epsilon that the published ImageNet weights were trained with
+    return [*pad, conv, nn.BatchNorm2d(outputs, eps=1e-3)]
+
+
+class EfficientNetLite0(nn.Module):
+    """Feature pyramid at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input: 16, 24, 40, 112, 320 channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(*_conv_norm(3, 32, 3, stride=2), nn.ReLU6())
+        stages, inputs = [], 32
+        for kernel, stride, expansion, outputs, repeats in _STAGES:
+            blocks = []
+            for index in range(repeats):
+                blocks.append(
+                    _InvertedResidual(
+                        inputs, outputs, kernel, stride if index == 0 else 1, expansion
+                    )
+                )
+                inputs = outputs
+            stages.append(nn.Sequential(*blocks))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Images (B, 3, H, W) in [-1, 1], sides multiples of 32, to five maps, fine to coarse."""
+        x, pyramid = self.stem(images), []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in _PYRAMID_STAGES:
+                pyramid.append(x)
+        return pyramid
+
+
+class DepthPrior(ModelMixin, ConfigMixin):
+    """Image to affine-invariant disparity, and to latents for the UNet's input.
+
+    Args:
+        widths: decoder channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
+    """
+
+    @register_to_config
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64, 96)):
+        super().__init__()
+        self.encoder = EfficientNetLite0()
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(c, w, 1) for c, w in zip(_PYRAMID_CHANNELS, widths, strict=True)
+        )
+        self.context = nn.Linear(_PYRAMID_CHANNELS[-1], widths[-1])
+        outputs = (widths[0], *widths[:-1])
+        self.fuse = nn.ModuleList(_fuse_block(w, o) for w, o in zip(widths, outputs, strict=True))
+        self.disparity = nn.Conv2d(widths[0], 1, 3, padding=1)
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels that ``latents`` returns."""
+        return _UNSHUFFLE**2 + self.config.widths[1]
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Disparity and features of images (B, 3, H, W) in [-1, 1], sides multiples of 32.
+
+        Returns:
+            Disparity (B, 1, H/2, W/2), affine-invariant and unnormalised, larger is nearer; and
+            features (B, widths[1], H/8, W/8).
+        """
+        pyramid = self.encoder(images)
+        x, features = None, None
+        for index in reversed(range(len(pyramid))):
+            level = self.lateral[index](pyramid[index])
+            if x is None:
+                context = self.context(pyramid[index].mean(dim=(2, 3)))
+                level = level + context[:, :, None, None]
+            else:
+                size = level.shape[-2:]
+                level = level + F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            x = self.fuse[index](level)
+            if index == 2:
+                features = x
+        return self.disparity(x), features
+
+    def latents(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Input latents for the UNet, and the standardised disparity that they contain.
+
+        Returns:
+            (B, latent_channels, H/8, W/8), and (B, 1, H/2, W/2) with mean 0 and deviation 1.
+        """
+        disparity, features = self(images)
+        disparity = standardise(disparity)
+        return torch.cat([F.pixel_unshuffle(disparity, _UNSHUFFLE), features], 1), disparity
+
+
+def standardise(maps: torch.Tensor) -> torch.Tensor:
+    """Each map of (B, 1, H, W) shifted to mean 0 and scaled to deviation 1, clamped to ±4."""
+    maps = maps.float()
+    mean = maps.mean(dim=(2, 3), keepdim=True)
+    deviation = maps.std(dim=(2, 3), keepdim=True).clamp_min(1e-6)
+    return ((maps - mean) / deviation).clamp(-4.0, 4.0)
+
+
+def _fuse_block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        *_conv_norm(inputs, inputs, 3), nn.ReLU(), *_conv_norm(inputs, outputs, 3), nn.ReLU()
+    )
