@@ -13,29 +13,29 @@ Student and teacher are the same class: D²epth is this model with the full-size
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, safe_open, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
+from depth_distill_ros.models.components import load_component, load_tensors, save_component
 from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead
+from depth_distill_ros.models.feature_taps import FeatureTaps
+from depth_distill_ros.models.presets import build_parts, find_preset
 from depth_distill_ros.models.prior import DepthPrior
-from depth_distill_ros.models.unet import build_unet, latent_multiple, task_token
+from depth_distill_ros.models.unet import latent_multiple, task_token
 
 FORMAT = "depth_distill_ros.DepthModel"
-GUIDE_CHANNELS = 4
-"""The head's guide: the image at half size, and the prior's disparity."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +68,6 @@ class DepthModelConfig:
             raise ModelError(
                 f"the model predicts '{self.value_space}': this version reads disparity only"
             )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Parts of a model by the names of their presets, and where published weights are."""
-
-    unet: str
-    autoencoder: str
-    prior: bool = False
-    head_width: int | None = None
-    resolution: tuple[int, int] = (576, 768)
-    weights: str = ""
-
-
-PRESETS: dict[str, Preset] = {
-    "d3epth": Preset("sdxs09", "taesd", weights="train: python -m training.stage1, stage2"),
-    "lotus-d": Preset("lotus-d", "kl", weights="Hugging Face: jingheya/lotus-depth-d-v2-0-disparity"),
-    "tiny": Preset("tiny", "tiny", resolution=(192, 256)),
-    "tiny-prior": Preset("tiny", "tiny", prior=True, head_width=32, resolution=(192, 256)),
-    "tiny-teacher": Preset("tiny-teacher", "tiny", resolution=(192, 256)),
-}
 
 
 class DepthModel(nn.Module):
@@ -158,14 +137,25 @@ class DepthModel(nn.Module):
             disparity = torch.zeros_like(guide[:, :1])
         return latents, torch.cat([guide, disparity.to(guide.dtype)], dim=1)
 
-    def predict_latents(self, latents: torch.Tensor, task: str = "depth") -> torch.Tensor:
-        """One UNet step: predicted latents (B, 4, h, w) of the depth map or of the image."""
+    def predict_latents(
+        self, latents: torch.Tensor, tasks: Sequence[str] = ("depth",)
+    ) -> torch.Tensor:
+        """One UNet step.
+
+        Args:
+            latents: the UNet's input, (B, C, h, w), of ``encode``.
+            tasks: what to predict of each; several are stacked in one pass (Lotus).
+
+        Returns:
+            Predicted latents (len(tasks) · B, 4, h, w), task by task.
+        """
         batch = latents.shape[0]
+        tokens = torch.cat([task_token(task, batch, latents.device) for task in tasks])
         return self.unet(
-            latents,
+            latents.repeat(len(tasks), 1, 1, 1),
             self.config.timestep,
-            encoder_hidden_states=self.prompt.to(latents.dtype).expand(batch, -1, -1),
-            class_labels=task_token(task, batch, latents.device).to(latents.dtype),
+            encoder_hidden_states=self.prompt.to(latents.dtype).expand(len(tokens), -1, -1),
+            class_labels=tokens.to(latents.dtype),
         ).sample
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
@@ -188,29 +178,27 @@ class DepthModel(nn.Module):
         """``forward`` from the output of ``encode``: what a training step differentiates."""
         if self.config.decoder == "autoencoder":
             return self.decode(self.predict_latents(latents))
-        with tap_up_blocks(self.unet) as features:
+        with FeatureTaps(self.unet, HEAD_TAPS) as taps:
             self.predict_latents(latents)
-            return self.head(features, guide)
+            return self.head([taps[name] for name in HEAD_TAPS], guide)
 
     @classmethod
     def from_preset(cls, preset: str, seed: int | None = None, **changes) -> DepthModel:
         """A randomly initialised model of a named preset.
 
         Args:
-            preset: a key of ``PRESETS``.
+            preset: a key of ``presets.PRESETS``.
             seed: of the initialisation; None leaves the global generator alone.
             changes: fields of ``DepthModelConfig`` to set.
 
         Raises:
             ModelError: the preset does not exist.
         """
-        if preset not in PRESETS:
-            raise ModelError(f"there is no preset '{preset}': choose one of {', '.join(PRESETS)}")
+        recipe = find_preset(preset)
         with torch.random.fork_rng(enabled=seed is not None):
             if seed is not None:
                 torch.manual_seed(seed)
-            parts = _build_parts(PRESETS[preset])
-        recipe = PRESETS[preset]
+            parts = build_parts(recipe)
         config = DepthModelConfig(
             name=changes.pop("name", preset),
             decoder="autoencoder" if recipe.head_width is None else "head",
@@ -229,10 +217,9 @@ class DepthModel(nn.Module):
         """
         folder = hub.resolve(name_or_folder)
         config = _read_config(folder)
-        with _quiet_diffusers():
-            parts = {part: _load_part(folder, part) for part in _part_names(config)}
+        parts = {part: load_component(folder / part, part) for part in _part_names(config)}
         prompt_file = folder / "prompt.safetensors"
-        prompt = _load_tensors(prompt_file)["prompt"].float() if prompt_file.exists() else None
+        prompt = load_tensors(prompt_file)["prompt"].float() if prompt_file.exists() else None
         return cls(config, **parts, prompt=prompt).eval()
 
     def save_pretrained(
@@ -251,7 +238,7 @@ class DepthModel(nn.Module):
             staged = Path(scratch) / "model"
             staged.mkdir()
             for part in _part_names(self.config):
-                _save_part(getattr(self, part), staged / part, dtype)
+                save_component(getattr(self, part), staged / part, dtype)
             prompt = self.prompt.detach().cpu().contiguous()
             save_file({"prompt": prompt.to(dtype or prompt.dtype)}, staged / "prompt.safetensors")
             fields = {"_class_name": FORMAT, **dataclasses.asdict(self.config)}
@@ -260,60 +247,6 @@ class DepthModel(nn.Module):
             if folder.exists():
                 folder.rename(Path(scratch) / "replaced")
             staged.rename(folder)
-
-
-@contextlib.contextmanager
-def tap_up_blocks(unet: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Outputs of the UNet's up blocks, coarse to fine, of the forward pass made inside."""
-    outputs: list[torch.Tensor] = []
-    hooks = [
-        block.register_forward_hook(lambda _m, _i, output: outputs.append(output))
-        for block in unet.up_blocks[-len(HEAD_TAPS) :]
-    ]
-    try:
-        yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def preset_parameters(preset: str) -> dict[str, int]:
-    """Parameters of a preset by part, counted on the meta device: nothing is allocated."""
-    with torch.device("meta"):
-        parts = _build_parts(PRESETS[preset])
-    return {
-        name: sum(p.numel() for p in part.parameters())
-        for name, part in parts.items()
-        if part is not None
-    }
-
-
-def stored_parameters(folder: Path) -> dict[str, int]:
-    """Numbers stored in a model folder's weight files, by part, read from the headers alone."""
-    counts: dict[str, int] = {}
-    for path in sorted(folder.glob("*/*.safetensors")):
-        with safe_open(path, framework="pt") as tensors:
-            sizes = (torch.Size(tensors.get_slice(k).get_shape()).numel() for k in tensors.keys())
-            counts[path.parent.name] = counts.get(path.parent.name, 0) + sum(sizes)
-    return counts
-
-
-def _build_parts(preset: Preset) -> dict[str, nn.Module | None]:
-    autoencoder = ae.build_autoencoder(preset.autoencoder)
-    prior = DepthPrior() if preset.prior else None
-    latents = autoencoder.config.latent_channels
-    in_channels = latents + (prior.latent_channels if prior is not None else 0)
-    unet = build_unet(preset.unet, in_channels=in_channels)
-    head = None
-    if preset.head_width is not None:
-        head = build_head(unet, preset.head_width)
-    return {"unet": unet, "autoencoder": autoencoder, "prior": prior, "head": head}
-
-
-def build_head(unet: nn.Module, width: int = 32) -> DPTHead:
-    """A randomly initialised DPT head for a UNet's up blocks, with the image and prior as guide."""
-    channels = tuple(reversed(unet.config.block_out_channels))[-len(HEAD_TAPS) :]
-    return DPTHead(feature_channels=channels, width=width, guide_channels=GUIDE_CHANNELS)
 
 
 def _part_names(config: DepthModelConfig) -> tuple[str, ...]:
@@ -341,92 +274,9 @@ def _read_config(folder: Path) -> DepthModelConfig:
         raise ModelError(f"{folder}/config.json: {error}") from error
 
 
-def _part_class(part: str, fields: dict) -> type:
-    from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-
-    known = {
-        "unet": (UNet2DConditionModel,),
-        "autoencoder": (AutoencoderKL, AutoencoderTiny),
-        "prior": (DepthPrior,),
-        "head": (DPTHead,),
-    }[part]
-    by_name = {cls.__name__: cls for cls in known}
-    name = fields.get("_class_name")
-    if name not in by_name:
-        raise ModelError(f"{part}/config.json names the class '{name}': known are {[*by_name]}")
-    return by_name[name]
-
-
-def _load_part(folder: Path, part: str) -> nn.Module:
-    fields = hub.read_json(folder / part / "config.json")
-    cls = _part_class(part, fields)
-    weights = folder / part / "diffusion_pytorch_model.safetensors"
-    if not weights.exists():
-        raise ModelError(f"the model folder lacks {part}/{weights.name}: copy or fetch it again")
-    try:
-        module = cls.from_config(fields)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{part}/config.json cannot be built: {error}") from error
-    _load_weights(module, _load_tensors(weights), part)
-    return module.float().eval()
-
-
-def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own error types, all of them a bad file
-        raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
-
-
-def _load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], part: str) -> None:
-    own = module.state_dict()
-    missing = sorted(own.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - own.keys())
-    shapes = [
-        f"{key}: {tuple(tensors[key].shape)} stored, {tuple(own[key].shape)} expected"
-        for key in own.keys() & tensors.keys()
-        if own[key].shape != tensors[key].shape
-    ]
-    if missing or unknown or shapes:
-        found = [
-            f"{len(items)} {label} (first: {items[0]})"
-            for label, items in (
-                ("missing", missing),
-                ("unknown", unknown),
-                ("of another shape", sorted(shapes)),
-            )
-            if items
-        ]
-        raise ModelError(f"the weights of {part} do not fit its config.json: {'; '.join(found)}")
-    module.load_state_dict(tensors)
-
-
-def _save_part(module: nn.Module, folder: Path, dtype: torch.dtype | None) -> None:
-    folder.mkdir()
-    module.save_config(folder)
-    tensors = {}
-    for key, value in module.state_dict().items():
-        value = value.detach().cpu().contiguous()
-        floating = dtype is not None and value.is_floating_point()
-        tensors[key] = value.to(dtype) if floating else value.clone()
-    save_file(tensors, folder / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
-
-
 def _plain_card(config: DepthModelConfig) -> str:
     teachers = ", ".join(config.teachers) or "none"
     return (
         f"# {config.name}\n\nAffine-invariant disparity in one step, for `depth_distill_ros`.\n\n"
         f"Learned from: {teachers}.\n"
     )
-
-
-@contextlib.contextmanager
-def _quiet_diffusers() -> Iterator[None]:
-    from diffusers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)

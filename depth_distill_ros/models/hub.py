@@ -81,7 +81,8 @@ def _download(repo: str, revision: str) -> Path:
 
 def list_models() -> list[ModelSummary]:
     """Bundled models with their real sizes, then the presets whose weights are elsewhere."""
-    from depth_distill_ros.models.depth_model import PRESETS, preset_parameters, stored_parameters
+    from depth_distill_ros.models.components import stored_parameters
+    from depth_distill_ros.models.presets import PRESETS, preset_parameters
 
     summaries = [
         ModelSummary(name, _millions(stored_parameters(folder)), str(folder))

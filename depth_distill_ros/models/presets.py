@@ -1,0 +1,81 @@
+"""Whole models as named presets: which UNet, which autoencoder, with or without prior and head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from depth_distill_ros.errors import ModelError
+from depth_distill_ros.models.autoencoder import build_autoencoder
+from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead
+from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.unet import build_unet
+
+GUIDE_CHANNELS = 4
+"""The head's guide: the image at half size, and the prior's disparity."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Parts of a model by the names of their presets, and where published weights are."""
+
+    unet: str
+    autoencoder: str
+    prior: bool = False
+    head_width: int | None = None
+    resolution: tuple[int, int] = (576, 768)
+    weights: str = ""
+
+
+PRESETS: dict[str, Preset] = {
+    "d3epth": Preset("sdxs09", "taesd", weights="train: python -m training.stage1, stage2"),
+    "lotus-d": Preset(
+        "lotus-d", "kl", weights="Hugging Face: jingheya/lotus-depth-d-v2-0-disparity"
+    ),
+    "tiny": Preset("tiny", "tiny", resolution=(192, 256)),
+    "tiny-prior": Preset("tiny", "tiny", prior=True, head_width=32, resolution=(192, 256)),
+    "tiny-teacher": Preset("tiny-teacher", "tiny", resolution=(192, 256)),
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of a name.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if name not in PRESETS:
+        raise ModelError(f"there is no preset '{name}': choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def build_parts(preset: Preset) -> dict[str, nn.Module | None]:
+    """Randomly initialised ``unet``, ``autoencoder``, ``prior`` and ``head`` of a preset."""
+    autoencoder = build_autoencoder(preset.autoencoder)
+    prior = DepthPrior() if preset.prior else None
+    latents = autoencoder.config.latent_channels
+    in_channels = latents + (prior.latent_channels if prior is not None else 0)
+    unet = build_unet(preset.unet, in_channels=in_channels)
+    head = None
+    if preset.head_width is not None:
+        head = build_head(unet, preset.head_width)
+    return {"unet": unet, "autoencoder": autoencoder, "prior": prior, "head": head}
+
+
+def build_head(unet: nn.Module, width: int = 32) -> DPTHead:
+    """A randomly initialised DPT head for a UNet's up blocks, with the image and prior as guide."""
+    channels = tuple(reversed(unet.config.block_out_channels))[-len(HEAD_TAPS) :]
+    return DPTHead(feature_channels=channels, width=width, guide_channels=GUIDE_CHANNELS)
+
+
+def preset_parameters(preset: str) -> dict[str, int]:
+    """Parameters of a preset by part, counted on the meta device: nothing is allocated."""
+    with torch.device("meta"):
+        parts = build_parts(find_preset(preset))
+    return {
+        name: sum(p.numel() for p in part.parameters())
+        for name, part in parts.items()
+        if part is not None
+    }

@@ -1,0 +1,1 @@
+"""Offline training: distillation of diffusion teachers into one-step depth students."""
