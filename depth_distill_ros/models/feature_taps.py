@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import final
 
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ def named_blocks(unet: nn.Module) -> dict[str, nn.Module]:
     return blocks | {f"u{index}": block for index, block in enumerate(unet.up_blocks)}
 
 
+@final
 class FeatureTaps(Mapping[str, Tensor]):
     """Record block outputs of a UNet's forward passes inside a ``with`` statement.
 

@@ -1,0 +1,67 @@
+"""Fixtures for all tests: a small sequence with known depth, and the real frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# The suite runs beside DDS graphs and trainings on two cores: a slow example is no failure.
+settings.register_profile("shared-cores", deadline=None)
+settings.load_profile("shared-cores")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real sequences; the test is skipped where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real frames (../shared/data) are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plane_depth() -> np.ndarray:
+    """Metres, float32 (48, 64): a floor that comes nearer downwards, and a box in front of it."""
+    rows = np.linspace(0, 1, 48, dtype=np.float32)[:, None]
+    depth = np.repeat(1 / (0.1 + 0.9 * rows), 64, axis=1)
+    depth[20:40, 10:30] = 0.9
+    depth.setflags(write=False)
+    return depth
+
+
+@pytest.fixture(scope="session")
+def make_sequence(plane_depth) -> Callable[..., Path]:
+    """Writes images of the plane, each brighter than the one before, with depth, at 10 Hz."""
+
+    def make(folder: Path, frames: int = 3, depth_format: str = "png_mm", poses=False) -> Path:
+        (folder / "rgb").mkdir(parents=True)
+        (folder / "depth").mkdir()
+        for index in range(frames):
+            grey = (255 * (0.2 + 0.06 * plane_depth) + 10 * index).astype(np.uint8)
+            rgb = np.stack([grey, grey // 2, 255 - grey], axis=-1)
+            cv2.imwrite(str(folder / "rgb" / f"{index:06d}.png"), rgb[..., ::-1])
+            _write_depth(folder / "depth" / f"{index:06d}", plane_depth, depth_format)
+        camera = {"width": 64, "height": 48, "fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5}
+        content = {**camera, "depth_format": depth_format}
+        (folder / "intrinsics.json").write_text(json.dumps(content))
+        if poses:
+            lines = [f"{0.1 * index:.6f} {0.01 * index} 0 0 0 0 0 1" for index in range(frames)]
+            (folder / "poses.txt").write_text("# t x y z qx qy qz qw\n" + "\n".join(lines) + "\n")
+        return folder
+
+    return make
+
+
+def _write_depth(path: Path, depth: np.ndarray, depth_format: str) -> None:
+    if depth_format == "png_mm":
+        cv2.imwrite(f"{path}.png", np.round(depth * 1000).astype(np.uint16))
+    elif depth_format == "npz_depth":
+        np.savez(f"{path}.npz", depth=depth)
+    else:
+        np.savez(f"{path}.npz", disparity=10 / depth)
