@@ -1,0 +1,195 @@
+"""The whole path on a real graph: a bag in, depth images and clouds out, and how well it went.
+
+Three processes: the player publishes a bag's images at camera rate, the node turns them into
+depth, the recorder keeps what comes out. The report joins the three by header stamp.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from depth_distill_ros.errors import ConfigError, UserError
+from depth_distill_ros.evaluation.artifacts import (
+    collect_examples,
+    save_cloud,
+    save_figure,
+    save_output_bag,
+    worst_agreement,
+)
+from depth_distill_ros.evaluation.benchmarks import score_image
+from depth_distill_ros.evaluation.graph import Graph, graph_environment
+from depth_distill_ros.evaluation.recording import (
+    DEPTH,
+    Run,
+    disparity_of,
+    messages,
+    read_recorder_log,
+    read_run,
+)
+from depth_distill_ros.evaluation.source import Source, bag_source, frames_source
+from depth_distill_ros.evaluation.tables import columns, write_json
+from depth_distill_ros.models import hub
+
+START_SECONDS = 150.0
+"""Patience with the start of the node: importing PyTorch and loading a large model."""
+
+DRAIN_SECONDS = 1.5
+"""Time for the last images to pass through the node after the player has ended."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What to play, on which model, for how long, and where to leave the results.
+
+    Exactly one of `frames` (a sequence folder) and `bag` (a rosbag2) is given. `topic` is the
+    bag's image topic where it has several; `rate` in frames a second overrides a sequence's own.
+    """
+
+    output: Path
+    frames: Path | None = None
+    bag: Path | None = None
+    topic: str | None = None
+    seconds: float = 12.0
+    rate: float | None = None
+    model: str | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if (self.frames is None) == (self.bag is None):
+            raise ConfigError(
+                "the demo plays either --frames FOLDER or --bag BAG: give one of them "
+                "(`make demo` renders frames first)"
+            )
+        if not (math.isfinite(self.seconds) and self.seconds > 0):
+            raise ConfigError(f"--seconds must be positive, got {self.seconds}")
+        if self.rate is not None and not 0 < self.rate <= 1000:
+            raise ConfigError(f"--rate must be between 0 and 1000 Hz, got {self.rate}")
+
+
+def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
+    """Plays, records, measures, and writes the results to `options.output`.
+
+    Leaves report.json, depth.png, cloud.ply (where the camera is calibrated) and output.mcap, and
+    the processes' logs. Returns the report. Raises UserError where the source or the model cannot
+    be used, or a process of the graph fails; no process outlives the call.
+    """
+    model_folder = hub.resolve(options.model)
+    model = str(hub.read_json(model_folder / "config.json").get("name", model_folder.name))
+    environment = graph_environment()
+    output = options.output
+    work = output / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        source = prepare_source(options, work)
+        say(f"playing {source.name} ({source.topics.width}x{source.topics.height}) to {model}")
+        run = play_and_record(options, source, work, environment)
+        report, errors = measure(source, run, model, options.device)
+        examples = collect_examples(source, run, errors)
+        report["cloud_error"] = worst_agreement(examples)
+        save_figure(output / "depth.png", examples, report)
+        save_cloud(output / "cloud.ply", examples)
+        save_output_bag(output / "output.mcap", source, run)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    write_json(output / "report.json", report)
+    say(columns([[name, _text(value)] for name, value in report.items()]))
+    say(f"report.json, depth.png, output.mcap and more are in {output}")
+    if run.timing.out_of_order:
+        raise RuntimeError(
+            f"{run.timing.out_of_order} outputs were older than one already published"
+        )
+    return report
+
+
+def prepare_source(options: DemoOptions, work: Path) -> Source:
+    """The bag to play; written from the frames where frames are given."""
+    if options.bag is not None:
+        return bag_source(options.bag, options.topic)
+    return frames_source(options.frames, work / "input", options.seconds, options.rate)
+
+
+def play_and_record(
+    options: DemoOptions, source: Source, work: Path, environment: dict[str, str]
+) -> Run:
+    """Runs the graph once; every process has ended when this returns or raises."""
+    played, received, recording = work / "played.txt", work / "received.txt", work / "recording"
+    parameters = {"device": options.device, "model": options.model}
+    node_arguments = ["--ros-args"]
+    for name, value in parameters.items():
+        if value is not None:
+            node_arguments += ["-p", f"{name}:={value}"]
+    player_arguments = [str(source.bag), "--image", source.topics.image, "--log", str(played)]
+    player_arguments += ["--seconds", str(options.seconds)]
+    if source.topics.camera_info is not None:
+        player_arguments += ["--camera-info", source.topics.camera_info]
+    with Graph(options.output / "logs", environment) as graph:
+        graph.start("node", "depth_distill_ros.ros.node", node_arguments)
+        graph.start(
+            "recorder", "depth_distill_ros.ros.recorder", [str(recording), "--log", str(received)]
+        )
+        graph.start("player", "depth_distill_ros.ros.player", player_arguments)
+        graph.wait("player", START_SECONDS + options.seconds)
+        time.sleep(DRAIN_SECONDS)
+        graph.stop("recorder")
+        if not received.exists() or not read_recorder_log(received, DEPTH):
+            raise UserError(f"the node published no depth; its last lines:\n{graph.tail('node')}")
+    return read_run(recording, played, received)
+
+
+def measure(source: Source, run: Run, model: str, device: str) -> tuple[dict, dict[int, float]]:
+    """The report, and AbsRel by header stamp of the outputs whose depth is known.
+
+    Accuracy is as `d3epth evaluate` measures it, a mean over the outputs, so that repeated frames
+    count each time.
+    """
+    scored = {}
+    for stamp, message in messages(run.recording, DEPTH):
+        depth = source.depth(stamp)
+        disparity = disparity_of(message)
+        if depth is None or depth.shape != disparity.shape:
+            continue
+        blank = np.empty((*depth.shape, 0), np.uint8)
+        result = score_image(blank, depth, {"node": lambda _, found=disparity: found})
+        if result is not None:
+            scored[stamp] = result[1]["node"]
+    timing = run.timing
+    errors = list(scored.values())
+    report = {
+        "source": source.name,
+        "model": model,
+        "device": resolved_device(device),
+        "frames_in": timing.frames_in,
+        "frames_out": timing.frames_out,
+        "dropped": timing.dropped,
+        "hz": round(timing.hz, 2),
+        "latency_ms": {
+            "p50": round(timing.latency_percentile(50), 1),
+            "p95": round(timing.latency_percentile(95), 1),
+        },
+        "out_of_order": timing.out_of_order,
+        "abs_rel": round(float(np.mean([e.abs_rel for e in errors])), 4) if errors else None,
+        "delta1": round(float(np.mean([e.delta1 for e in errors])), 4) if errors else None,
+        "frames_scored": len(errors),
+    }
+    return report, {stamp: error.abs_rel for stamp, error in scored.items()}
+
+
+def resolved_device(device: str) -> str:
+    """The device that the node chose, by the rule that it used itself."""
+    from depth_distill_ros.inference.estimator import choose_device  # imports torch
+
+    return choose_device(device)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    return "unknown" if value is None else str(value)

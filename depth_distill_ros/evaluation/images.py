@@ -1,0 +1,78 @@
+"""Image files, and pictures of disparity."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from depth_distill_ros.errors import ImageError
+
+INVALID_GREY = 128
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """An image file as uint8 RGB (H, W, 3), turned as its EXIF tag says, alpha dropped.
+
+    Raises ImageError for a file that is missing, unreadable or no image.
+    """
+    image = _decode(Path(path), cv2.IMREAD_COLOR)
+    if image.dtype != np.uint8:  # float images: no range is defined for them
+        raise ImageError(f"{path} has {image.dtype} pixels: convert it to 8 bits a channel")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_unchanged(path: str | Path) -> np.ndarray:
+    """An image file with the bits it has, for depth in 16 bits. Raises ImageError."""
+    return _decode(Path(path), cv2.IMREAD_UNCHANGED)
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError as error:
+        raise ImageError(f"there is no file {path}") from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        image = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError(f"{path} is not an image that can be read (PNG, JPEG, WebP, TIFF …)")
+    return image
+
+
+def write_image(path: str | Path, rgb: np.ndarray) -> None:
+    """Writes uint8 RGB (H, W, 3) in the format of the suffix, replacing the file atomically."""
+    path = Path(path)
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ImageError(f"the image for {path} could not be encoded")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data.tobytes())
+    os.replace(partial, path)
+
+
+def colourise(
+    disparity: np.ndarray, low: float | None = None, high: float | None = None
+) -> np.ndarray:
+    """Disparity (H, W) as uint8 RGB: near is bright, far is dark, not finite is grey.
+
+    `low` and `high` are the ends of the colour scale; the 1 % and 99 % quantiles by default.
+    OpenCV's inferno table is used: it reads the same in grey, and OpenCV is there anyway.
+    """
+    finite = np.isfinite(disparity)
+    if not finite.any():
+        return np.full((*disparity.shape, 3), INVALID_GREY, np.uint8)
+    if low is None or high is None:
+        quantiles = np.quantile(disparity[finite], (0.01, 0.99))
+        low = float(quantiles[0]) if low is None else low
+        high = float(quantiles[1]) if high is None else high
+    span = max(high - low, 1e-12)
+    levels = np.clip((np.where(finite, disparity, low) - low) / span, 0, 1) * 255
+    coloured = cv2.applyColorMap(np.round(levels).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    coloured[~finite] = INVALID_GREY
+    return cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,160 @@
+"""The demo on a real graph: three processes, real messages, real DDS."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from depth_distill_ros.errors import BagError, ConfigError, DataError, ModelError, UserError
+from depth_distill_ros.evaluation.bag import find_images, open_bag
+from depth_distill_ros.evaluation.demo import DemoOptions, run_demo
+from depth_distill_ros.evaluation.images import read_rgb
+
+needs_ros = pytest.mark.skipif(
+    importlib.util.find_spec("rclpy") is None, reason="ROS 2 (rclpy) is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A tiny model with random weights."""
+    from depth_distill_ros.models.depth_model import DepthModel
+
+    folder = tmp_path_factory.mktemp("models") / "random"
+    DepthModel.from_preset("tiny", seed=0, name="random-tiny").save_pretrained(folder)
+    return folder
+
+
+def processes_that_mention(text: str) -> list[str]:
+    """Command lines of running processes with `text` in them, this one apart."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has just ended
+        if text in line and "pytest" not in line:
+            found.append(line)
+    return found
+
+
+@needs_ros
+def test_frames_through_the_graph(tmp_path, make_sequence, model):
+    frames = make_sequence(tmp_path / "in_plane", poses=True)
+    said = []
+    output = tmp_path / "demo"
+    options = DemoOptions(
+        output=output, frames=frames, seconds=2.0, rate=10, model=str(model), device="cpu"
+    )
+    report = run_demo(options, said.append)
+
+    assert json.loads((output / "report.json").read_text()) == report
+    assert report["frames_in"] == 20
+    assert 0 < report["frames_out"] == report["frames_in"] - report["dropped"]
+    assert report["out_of_order"] == 0
+    assert report["hz"] > 0
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p95"]
+    assert (report["model"], report["device"]) == ("random-tiny", "cpu")
+    assert report["frames_scored"] == report["frames_out"]
+    assert 0 < report["abs_rel"] < 2 and 0 <= report["delta1"] <= 1
+    # The cloud is the depth image of its stamp: rays through pixel centres, 1/z affine in it.
+    assert report["cloud_error"]["pixels"] < 1e-2
+    assert report["cloud_error"]["disparity"] < 1e-4
+    assert "frames_out" in said[1]
+
+    assert read_rgb(output / "depth.png").shape[1] > 1000
+    header = (output / "cloud.ply").read_bytes().split(b"end_header")[0]
+    assert f"element vertex {64 * 48}\n".encode() in header
+    with open_bag(output / "output.mcap") as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+    assert counts["/image"] == counts["/relative/image"] == report["frames_out"]
+    assert counts["/relative/points"] >= 1
+    assert find_images(output / "output.mcap").image == "/image"
+
+    assert sorted(path.name for path in output.iterdir()) == [
+        "cloud.ply", "depth.png", "logs", "output.mcap", "report.json"
+    ]  # fmt: skip
+    assert not processes_that_mention(str(output)) and not processes_that_mention(str(model))
+
+
+@needs_ros
+def test_its_own_output_can_be_played_again_as_a_bag(tmp_path, make_sequence, model):
+    frames = make_sequence(tmp_path / "in_plane")
+    (frames / "intrinsics.json").write_text('{"fx": 0, "depth_format": "png_mm"}')
+    first = {"frames": frames, "output": tmp_path / "first", "seconds": 1.0, "rate": 10}
+    run_demo(DemoOptions(**first, model=str(model), device="cpu"), lambda text: None)
+    assert not (tmp_path / "first" / "cloud.ply").exists(), "no camera, no cloud"
+    bag = tmp_path / "first" / "output.mcap"
+    second = DemoOptions(bag=bag, output=tmp_path / "second", model=str(model), device="cpu")
+    report = run_demo(second, lambda text: None)
+    assert report["frames_out"] > 0
+    assert report["abs_rel"] is None and report["cloud_error"] is None
+    assert np.isfinite(report["hz"])
+
+
+@needs_ros
+def test_a_node_that_dies_ends_the_demo_with_its_last_lines(tmp_path, make_sequence, model):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text((model / "config.json").read_text())
+    frames = make_sequence(tmp_path / "in_plane")
+    options = DemoOptions(output=tmp_path / "demo", frames=frames, model=str(broken))
+    with pytest.raises(UserError, match="(?s)the node ended with status 2:.*unet"):
+        run_demo(options)
+    assert not processes_that_mention(str(tmp_path))
+    assert "unet" in (tmp_path / "demo" / "logs" / "node.log").read_text()
+
+
+@needs_ros
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_every_process(tmp_path, make_sequence, model, number, status):
+    frames, output = make_sequence(tmp_path / "in_plane"), tmp_path / "demo"
+    command = [sys.executable, "-m", "depth_distill_ros.cli", "demo", "--seconds", "60"]
+    command += ["--frames", str(frames), "--output", str(output), "--model", str(model)]
+    demo = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (output / "logs" / "player.log").exists():
+        assert demo.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    demo.send_signal(number)
+    _, errors = demo.communicate(timeout=40)
+    assert demo.returncode == status
+    assert "Traceback" not in errors
+    assert not processes_that_mention(str(tmp_path))
+
+
+def test_wrong_options_are_refused_before_anything_starts(tmp_path, make_sequence, model):
+    frames = make_sequence(tmp_path / "data" / "in_plane")
+    make_sequence(tmp_path / "data" / "out_plane")
+    output = tmp_path / "demo"
+    with pytest.raises(ConfigError, match="either --frames FOLDER or --bag BAG"):
+        DemoOptions(output=output)
+    with pytest.raises(ConfigError, match="either"):
+        DemoOptions(output=output, frames=frames, bag=frames)
+    for changes in ({"seconds": 0}, {"seconds": float("nan")}, {"rate": -1}):
+        with pytest.raises(ConfigError, match="must be"):
+            DemoOptions(output=output, frames=frames, **changes)
+    with pytest.raises(ModelError):
+        run_demo(DemoOptions(output=output, frames=frames, model=str(tmp_path / "absent")))
+    assert not output.exists()
+
+
+@needs_ros
+def test_sources_that_cannot_be_played_are_refused(tmp_path, make_sequence, model):
+    make_sequence(tmp_path / "data" / "in_plane")
+    make_sequence(tmp_path / "data" / "out_plane")
+    options = {"output": tmp_path / "demo", "model": str(model)}
+    with pytest.raises(ConfigError, match="holds 2 sequences"):
+        run_demo(DemoOptions(frames=tmp_path / "data", **options))
+    with pytest.raises(DataError):
+        run_demo(DemoOptions(frames=tmp_path / "absent", **options))
+    with pytest.raises(BagError):
+        run_demo(DemoOptions(bag=tmp_path / "absent", **options))

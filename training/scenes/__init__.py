@@ -1,0 +1,1 @@
+"""Synthetic training images with exact depth: scenes, renderer, camera model and data sets."""

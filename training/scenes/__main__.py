@@ -1,0 +1,90 @@
+"""Render scenes: a contact sheet, a training set, or the sequence of a moving camera.
+
+python -m training.scenes --preview sheet.png
+python -m training.scenes --output data/scenes --count 20000 --workers 2 --tier full
+python -m training.scenes --sequence out/frames --frames 90 --kind indoor
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from depth_distill_ros.errors import DataError, UserError
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``256x192`` to (256, 192)."""
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise DataError(f"the size must look like 256x192, got '{text}'") from None
+    if min(width, height) < 16:
+        raise DataError(f"images must be at least 16 pixels wide and high, got {text}")
+    return width, height
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m training.scenes", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--preview", type=Path, metavar="PNG", help="draw a contact sheet")
+    what.add_argument("--output", type=Path, metavar="DIR", help="render a training set")
+    what.add_argument("--sequence", type=Path, metavar="DIR", help="render a moving camera")
+    p.add_argument("--count", type=int, default=2400, help="images of a training set")
+    p.add_argument("--size", help="WIDTHxHEIGHT in pixels [256x192; a sequence 640x480]")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--workers", type=int, default=1, help="processes, one core each")
+    p.add_argument("--tier", choices=("procedural", "full"), default="procedural", help="assets")
+    p.add_argument("--kinds", help="comma-separated kinds, such as indoor,tabletop/bin")
+    p.add_argument("--frames", type=int, default=90, help="length of a sequence")
+    p.add_argument("--rate", type=float, default=30.0, help="frames a second of a sequence")
+    p.add_argument("--kind", default="indoor", help="scene of a sequence")
+    return p
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what was asked; raises UserError."""
+    kinds = tuple(arguments.kinds.split(",")) if arguments.kinds else None
+    if arguments.seed < 0:
+        raise DataError("the seed must not be negative")
+    if arguments.output:
+        from training.scenes.dataset import render_dataset
+
+        size = parse_size(arguments.size or "256x192")
+        files = render_dataset(
+            arguments.output, arguments.count, size, arguments.seed, arguments.tier,
+            arguments.workers, kinds,
+        )  # fmt: skip
+        print(f"{arguments.count} images in {len(files)} shards: {arguments.output}")
+    elif arguments.sequence:
+        from training.scenes.sequence import render_sequence
+
+        size = parse_size(arguments.size or "640x480")
+        render_sequence(
+            arguments.sequence, arguments.frames, size, arguments.seed, arguments.kind,
+            arguments.tier, arguments.rate,
+        )  # fmt: skip
+        print(f"{arguments.frames} frames with depth and poses: {arguments.sequence}")
+    else:
+        from training.scenes.preview import contact_sheet
+
+        size = parse_size(arguments.size or "256x192")
+        contact_sheet(arguments.preview, size, arguments.seed, arguments.tier, kinds)
+        print(f"contact sheet: {arguments.preview}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    try:
+        run(parser().parse_args(argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Reading of the packages that `training.scenes.fetch` downloads."""
