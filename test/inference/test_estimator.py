@@ -58,7 +58,9 @@ def test_wrong_images_are_refused_with_a_reason(image, message):
         check_image(image)
 
 
-@given(height=st.integers(32, 4096), width=st.integers(32, 4096), multiple=st.sampled_from([32, 64]))
+@given(
+    height=st.integers(32, 4096), width=st.integers(32, 4096), multiple=st.sampled_from([32, 64])
+)
 @settings(max_examples=200)
 def test_working_size_is_a_multiple_and_bounded(height, width, multiple):
     size = working_size(height, width, (192, 256), multiple)

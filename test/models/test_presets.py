@@ -43,7 +43,8 @@ def test_latent_multiples():
 
 
 @pytest.mark.parametrize(
-    "build", [lambda: build_unet("huge"), lambda: build_autoencoder("huge"), lambda: task_token("x", 1)]
+    "build",
+    [lambda: build_unet("huge"), lambda: build_autoencoder("huge"), lambda: task_token("x", 1)],
 )
 def test_unknown_names_list_the_known_ones(build):
     with pytest.raises(ConfigError, match="choose one of"):

