@@ -46,6 +46,8 @@ class Stage2Recipe(CommonConfig):
         anchor_weight: weight of the absolute error without alignment. Both of the paper's losses
             leave scale, shift and sign of the output free; the autoencoder's decoder ties them
             to [-1, 1], a new head needs this. 0 is the paper.
+        resolution: (height, width) whose area images have at inference; ``data.size`` when None.
+            It may be larger: random zoom crops magnify what the network sees in training.
     """
 
     name: str = "d3epth"
@@ -54,6 +56,7 @@ class Stage2Recipe(CommonConfig):
     delta: float = 0.01
     temperature: float = 2.0
     anchor_weight: float = 0.0
+    resolution: tuple[int, int] | None = None
 
 
 class Stage2Objective(Objective):
@@ -64,9 +67,8 @@ class Stage2Objective(Objective):
         self._recipe = recipe
         model = load_model(recipe.model)
         torch.manual_seed(recipe.run.seed)
-        config = dataclasses.replace(
-            model.config, name=recipe.name, resolution=tuple(recipe.data.size)
-        )
+        resolution = tuple(recipe.resolution or recipe.data.size)
+        config = dataclasses.replace(model.config, name=recipe.name, resolution=resolution)
         head = model.head
         if recipe.head_width:
             head = build_head(model.unet, recipe.head_width)

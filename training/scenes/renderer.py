@@ -1,6 +1,6 @@
 """Off-screen renderer: one scene at a time, linear radiance and exact planar depth of any view.
 
-Runs on any EGL driver: Mesa's llvmpipe on a CPU (packages libegl1 and libgl1-mesa-dri), or a GPU.
+Runs on any EGL driver: Mesa's llvmpipe on a CPU (packages libegl1, libgl1, libgl1-mesa-dri), or a GPU.
 Images of one driver are reproducible to the byte. On a CPU a process uses one core.
 """
 
@@ -41,7 +41,7 @@ def create_context() -> moderngl.Context:
     except Exception as error:  # moderngl passes the loader's own exception types through
         raise DataError(
             f"no OpenGL context through EGL ({error}); on Debian or Ubuntu install it with: "
-            "apt-get install libegl1 libgl1-mesa-dri"
+            "apt-get install libegl1 libgl1 libgl1-mesa-dri"
         ) from error
 
 
