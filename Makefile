@@ -9,8 +9,8 @@ TORCH_INDEX ?=
 CONSTRAINTS ?= constraints/$(TORCH).txt
 VENV ?= .venv$(if $(filter-out cpu,$(TORCH)),-$(TORCH))
 OUTPUT ?= out/demo
-# A scene in which the camera passes near and far things.
-SCENE ?= --kind indoor --seed 1 --frames 60 --rate 15 --size 640x480
+# A kitchen: the camera passes two tables on its way to the cupboards.
+SCENE ?= --kind indoor --seed 6 --frames 60 --rate 15 --size 640x480
 
 BIN := $(VENV)/bin
 

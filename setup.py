@@ -43,14 +43,18 @@ TRAIN = [
     "tensorboard>=2.18",
 ]
 
-TEST = ["hypothesis>=6.100", "pytest>=8.0", "pytest-timeout>=2.2", "rosbags-image>=0.10"]
+TEST = [
+    "hypothesis>=6.100",
+    "pytest>=8.0",
+    "pytest-timeout>=2.2",
+    "PyYAML>=6.0",
+    "rosbags-image>=0.10",
+]
 
 setup(
     name=NAME,
     version=VERSION,
     description="Monocular depth for ROS 2 by one-step distilled diffusion students",
-    long_description=Path("README.md").read_text(encoding="utf-8"),
-    long_description_content_type="text/markdown",
     license="Apache-2.0",
     maintainer="depth_distill_ros maintainers",
     maintainer_email="maintainers@depth-distill-ros.invalid",

@@ -114,12 +114,9 @@ def load_estimator(settings: Settings) -> DepthEstimator:
     """
     import numpy as np
 
-    from depth_distill_ros.models import hub
-
-    folder = hub.resolve(settings.model or None)  # a wrong name is refused before the slow import
     from depth_distill_ros.inference.estimator import DepthEstimator
 
-    estimator = DepthEstimator.from_pretrained(folder, device=settings.device)
+    estimator = DepthEstimator.from_pretrained(settings.model or None, device=settings.device)
     estimator(np.zeros((*WARM_UP_SIZE, 3), np.uint8))
     return estimator
 

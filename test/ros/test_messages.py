@@ -155,9 +155,10 @@ def test_garbage_is_decoded_to_its_size_or_refused(size, step, extra, encoding, 
 
 def test_other_encodings_go_through_cv_bridge():
     pytest.importorskip("cv_bridge", exc_type=Exception)
-    pixels = np.full((4, 6, 2), 128, np.uint8)  # chroma 128 is grey
-    decoded = image_to_rgb(image(pixels, "yuv422"))
-    assert decoded.shape == (4, 6, 3) and np.ptp(decoded) <= 2
+    decoded = image_to_rgb(image(np.full((8, 6), 77, np.uint8), "bayer_rggb8"))
+    assert decoded.shape == (8, 6, 3) and (decoded == 77).all()
+    with pytest.raises(MessageError, match="cv_bridge cannot make rgb8 of encoding 'no such'"):
+        image_to_rgb(image(RGB, "no such"))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cv_bridge") is not None, reason="it is installed")

@@ -59,7 +59,7 @@ def fit_scale_shift(prediction: Tensor, target: Tensor, mask: Tensor) -> tuple[T
 
     power = quotient(_sum(weights * prediction.square()), total)
     smallest = (_ROUNDING_ERRORS * torch.finfo(prediction.dtype).eps) ** 2 * power
-    singular = (variance <= smallest) | (_sum(weights > 0) < 2)
+    singular = variance <= smallest  # a single pixel is a constant, and no pixel is 0 ≤ 0
     scale = quotient(covariance, torch.where(singular, torch.zeros_like(variance), variance))
     return scale, target_mean - scale * prediction_mean
 

@@ -46,7 +46,7 @@ def median_mad_normalise(disparity: Tensor, mask: Tensor) -> tuple[Tensor, Tenso
     valid = mask > 0
     count = valid.sum(dim=(1, 2, 3), keepdim=True)
     values = disparity.where(valid, torch.nan).flatten(1)
-    median = values.nanmedian(dim=1).values.view(-1, 1, 1, 1).where(count > 0, 0.0)
+    median = values.nanmedian(dim=1).values.view(-1, 1, 1, 1)  # NaN where no pixel is valid
     centred = (disparity - median).where(valid, 0.0)
     deviation = _sum(centred.abs()) / count.clamp(min=1)
     size = _sum(disparity.where(valid, 0.0).abs()) / count.clamp(min=1)

@@ -62,6 +62,7 @@ def test_a_large_offset_costs_no_precision():
         (row(0, 0, 0), row(1, 1, 1), 2.0),
         (row(0.3, 0.3, 9), row(1, 1, 0), 1.5),  # constant over the valid pixels
         (row(0.1, 0.7, 0.9), row(0, 0, 1), 3.0),  # one pixel
+        (row(0.1, 0.7, 0.9), row(0, 0, 0.3), 3.0),  # one pixel, its weight not exact
         (row(0.1, 0.7, 0.9), row(0, 0, 0), 0.0),  # none
     ],
 )
