@@ -18,7 +18,7 @@ REQUIRED = [
     "huggingface_hub>=0.34",
     "numpy>=1.26",
     "opencv-python-headless>=4.10",
-    "rosbags>=0.11",
+    "rosbags>=0.11.6",
     "safetensors>=0.5",
     "torch>=2.6",
 ]
@@ -45,7 +45,7 @@ TRAIN = [
 
 TEST = [
     "hypothesis>=6.100",
-    "pytest>=8.0",
+    "pytest>=8.2",
     "pytest-timeout>=2.2",
     "PyYAML>=6.0",
     "rosbags-image>=0.10",

@@ -233,7 +233,7 @@ class _Loop:
 
     def _generator(self, micro: int) -> torch.Generator:
         key = [self.recipe.run.seed, 2, self.step, micro, self.accelerator.process_index]
-        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
         return torch.Generator(self.accelerator.device).manual_seed(seed)
 
     def _end_step(self, values: dict[str, float]) -> None:

@@ -41,7 +41,7 @@ def load_component(folder: Path, part: str) -> nn.Module:
     cls = _class_of(part, fields)
     weights = folder / WEIGHTS_NAME
     if not weights.exists():
-        raise ModelError(f"the model lacks {folder.name}/{weights.name}: copy or fetch it again")
+        raise ModelError(f"the model lacks {weights}: copy or fetch it again")
     try:
         with _quiet_diffusers():
             module = cls.from_config(fields)

@@ -27,6 +27,7 @@ class ProblemLog:
 
     def report(self, message: str) -> None:
         """Counts the problem and, where its cause is new, logs it as one line."""
+        message = " ".join(message.split())
         cause = re.sub(r"\d+", "#", message)
         with self._lock:
             if cause not in self._counts and len(self._counts) >= MAX_CAUSES:
@@ -34,7 +35,7 @@ class ProblemLog:
             self._counts[cause] += 1
             is_new = self._counts[cause] == 1 and cause != "other"
         if is_new:
-            self._log(f"{' '.join(message.split())} (logged once)")
+            self._log(f"{message} (logged once)")
 
     @property
     def counts(self) -> dict[str, int]:

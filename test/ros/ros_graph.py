@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
@@ -148,13 +148,13 @@ class Peer:
 
     def set_parameters(self, values: dict[str, Any], atomically: bool = False) -> list:
         """What the node answers: `successful` and `reason` of each, or of all at once."""
-        client = AsyncParameterClient(self.node, "d3epth")
-        assert client.wait_for_services(timeout_sec=20)
+        service = SetParametersAtomically if atomically else SetParameters
+        name = "set_parameters_atomically" if atomically else "set_parameters"
+        client = self.node.create_client(service, f"d3epth/{name}")
+        assert client.wait_for_service(timeout_sec=20)
         parameters = [Parameter(name, value=value) for name, value in values.items()]
-        if atomically:
-            future = client.set_parameters_atomically(parameters)
-        else:
-            future = client.set_parameters(parameters)
+        request = service.Request(parameters=[p.to_parameter_msg() for p in parameters])
+        future = client.call_async(request)
         until(future.done, 20, "the node does not answer parameter requests")
         return [future.result().result] if atomically else future.result().results
 

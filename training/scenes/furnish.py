@@ -11,14 +11,23 @@ from training.scenes.palette import Palette
 from training.scenes.room import UP, Room
 
 MAX_TRIANGLES = 130_000
+MARGIN = 0.13  # metres between a picture and a window or door: their frames are wider than they
 
 
 class Furnisher:
-    """Puts models into a room without letting their footprints overlap."""
+    """Puts models into a room without letting their footprints overlap.
 
-    def __init__(self, room: Room, builder: SceneBuilder, palette: Palette) -> None:
+    ``typical`` are words in the names of models that this kind of room is full of: of a role that
+    has such models, most are taken from them.
+    """
+
+    def __init__(
+        self, room: Room, builder: SceneBuilder, palette: Palette, typical: tuple[str, ...] = ()
+    ) -> None:
         self.room, self.builder, self.palette = room, builder, palette
         self.rng, self.assets = builder.rng, builder.assets
+        self.typical = typical
+        self._typical_of: dict[str, list[int]] = {}
         self._flat = set(self.assets.roles["table"]) | set(self.assets.roles["kitchen"])
 
     @property
@@ -27,8 +36,14 @@ class Furnisher:
         return self.builder.triangles > MAX_TRIANGLES
 
     def pick(self, role: str) -> int:
-        """A model of a role."""
-        return self.builder.choice(self.assets.roles[role])
+        """A model of a role, most often one that is typical of the room."""
+        models = self.assets.roles[role]
+        if self.typical and self.rng.random() < 0.6:
+            if role not in self._typical_of:
+                names = ((model, self.assets.models[model].name.lower()) for model in models)
+                self._typical_of[role] = [m for m, n in names if any(w in n for w in self.typical)]
+            models = self._typical_of[role] or models
+        return self.builder.choice(models)
 
     def size(self, model: int) -> tuple[float, float, float]:
         """Width, height and depth of a model in metres."""
@@ -207,7 +222,8 @@ class Furnisher:
             width, height = rng.uniform(0.2, 1.2), rng.uniform(0.2, 1.0)
             start = rng.uniform(0, max(0.01, room.length(wall) - width))
             y = rng.uniform(0.9, max(1.0, room.height - height - 0.2))
-            if y + height > room.height or not room.is_clear(wall, start, start + width):
+            clear = room.is_clear(wall, start - MARGIN, start + width + MARGIN)
+            if y + height > room.height or not clear:
                 continue
             _, along, normal = room.axes(wall)
             border = rng.uniform(0.0, 0.05)

@@ -27,6 +27,12 @@ WALL_ROLES = {
     "mixed": ["against_wall", "freestanding"], "corridor": ["against_wall"],
     "bath": ["bath", "bath", "against_wall"], "store": ["against_wall", "freestanding"],
 }  # fmt: skip
+TYPICAL = {
+    "office": ("desk", "office", "monitor", "computer", "laptop", "screen", "keyboard", "printer",
+               "phone", "filing", "cabinet", "bookshelf", "shelves", "rack"),
+    "living": ("sofa", "couch", "armchair", "coffee", "television", "tv ", "bookcase", "bookshelf",
+               "dining", "piano", "fireplace", "vase", "books", "plant", "lamp"),
+}  # fmt: skip
 
 
 def indoor(assets: Assets, seed: int, kind: str | None = None) -> Scene:
@@ -112,7 +118,8 @@ def _wall_pattern(kind: str, palette: Palette) -> Material:
 
 
 def _furnish(kind: str, room: Room, builder: SceneBuilder, palette: Palette) -> None:
-    rng, furnisher = builder.rng, Furnisher(room, builder, palette)
+    rng = builder.rng
+    furnisher = Furnisher(room, builder, palette, TYPICAL.get(kind, ()))
     if kind not in ("bath", "store") and rng.random() < 0.4:
         furnisher.rug()
     if kind == "kitchen":

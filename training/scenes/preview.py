@@ -13,7 +13,7 @@ from training.scenes.dataset import views
 from training.scenes.files import replace_file
 from training.scenes.renderer import Renderer
 
-COLUMNS = 6
+COLUMNS, CANDIDATES = 6, 4
 
 
 def disparity_colours(depth: np.ndarray) -> np.ndarray:
@@ -48,11 +48,18 @@ def contact_sheet(
 
 
 def _tile(assets: Assets, renderer: Renderer, kind: str, seed: int) -> np.ndarray:
-    """The first useful view of a kind, from scene ``seed`` on: BGR (2 H, W, 3)."""
+    """The deepest of a few views of a kind, from scene ``seed`` on: BGR (2 H, W, 3)."""
     for scene_seed in range(seed, seed + 1000):
-        for frame, name in views(assets, renderer, kind, scene_seed, limit=1):
-            picture, font = np.ascontiguousarray(frame.rgb[..., ::-1]), cv2.FONT_HERSHEY_SIMPLEX
-            for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-                cv2.putText(picture, name, (5, 14), font, 0.4, colour, width)
+        found = list(views(assets, renderer, kind, scene_seed, limit=CANDIDATES))
+        if found:
+            frame, name = max(found, key=lambda entry: _depth_spread(entry[0].depth))
+            picture = np.ascontiguousarray(frame.rgb[..., ::-1])
+            cv2.rectangle(picture, (0, 0), (8 * len(name) + 6, 16), (0, 0, 0), cv2.FILLED)
+            font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
+            cv2.putText(picture, name, (4, 12), font, 0.4, white, 1, cv2.LINE_AA)
             return np.vstack([picture, disparity_colours(frame.depth)])
     raise RuntimeError(f"no useful view in a thousand scenes of kind '{kind}'")
+
+
+def _depth_spread(depth: np.ndarray) -> float:
+    return float(np.log(depth[depth > 0]).std())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -117,19 +118,24 @@ def build_shell(room: Room, builder: SceneBuilder, palette: Palette) -> list:
 
 
 def _add_wall(room: Room, builder: SceneBuilder, wall: int) -> None:
-    """One wall as a grid of quads around its openings, with one continuous texture."""
-    corner, along, _ = room.axes(wall)
+    """One wall as a grid of quads around its openings, with one continuous texture.
+
+    A second face behind it, larger all round, is the other side of the wall. It also closes the
+    hairline cracks that rasterisers leave where quads of different size share an edge.
+    """
+    corner, along, normal = room.axes(wall)
     holes = [o for o in room.windows + room.doors if o.wall == wall and (o.sill > 0 or o.is_open)]
-    xs = sorted({0.0, room.length(wall), *(x for o in holes for x in (o.start, o.end))})
-    ys = sorted({0.0, room.height, *(y for o in holes for y in (o.sill, o.sill + o.height))})
-    for x0, x1 in zip(xs, xs[1:], strict=False):
-        for y0, y1 in zip(ys, ys[1:], strict=False):
-            x, y = (x0 + x1) / 2, (y0 + y1) / 2
-            if any(o.start < x < o.end and o.sill < y < o.sill + o.height for o in holes):
-                continue
-            origin = corner + along * x0 + UP * y0
-            rows = quad(origin, along * (x1 - x0), UP * (y1 - y0), room.walls[wall], (x0, y0))
-            builder.add(rows)
+    for back in (0.0, DOOR_REVEAL):
+        xs = {-back, room.length(wall) + back, *(x for o in holes for x in (o.start, o.end))}
+        ys = {-back, room.height + back, *(y for o in holes for y in (o.sill, o.sill + o.height))}
+        for x0, x1 in pairwise(sorted(xs)):
+            for y0, y1 in pairwise(sorted(ys)):
+                x, y = (x0 + x1) / 2, (y0 + y1) / 2
+                if any(o.start < x < o.end and o.sill < y < o.sill + o.height for o in holes):
+                    continue
+                origin = corner + along * x0 + UP * y0 - normal * back
+                rows = quad(origin, along * (x1 - x0), UP * (y1 - y0), room.walls[wall], (x0, y0))
+                builder.add(rows)
 
 
 def _add_skirting(room: Room, builder: SceneBuilder, height: float) -> None:
@@ -193,6 +199,8 @@ def _add_corridor(room: Room, builder: SceneBuilder, palette: Palette, door: Ope
     right = left + along * width
     floor_start = middle - along * width / 2  # no gap at the threshold
     builder.add(quad(floor_start, along * width, -normal * length, room.floor))
+    below = floor_start + normal * 0.3 - UP * 0.01  # nor a crack where the two floors meet
+    builder.add(quad(below, along * width, -normal * (length + 0.3), room.floor))
     builder.add(quad(left + back + UP * height, along * width, -back, room.ceiling))
     builder.add(quad(left + back, along * width, UP * height, paint))
     builder.add(quad(left, back, UP * height, paint))

@@ -112,8 +112,15 @@ def _good_starts(scene: Scene, renderer: Renderer, rng: np.random.Generator) -> 
         pose = scene.sample_camera(rng)
         depth = renderer.render(pose)[1]
         if is_useful(depth, 3 * scene.near_limit, min_visible=0.5):
-            found.append((float(np.log(depth[depth > 0]).std()), pose))
+            found.append((_richness(depth), pose))
     return [pose for _, pose in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _richness(depth: np.ndarray) -> float:
+    """Spread of log depth times the share of pixels at a depth edge: many things, near and far."""
+    logs = np.log(np.where(depth > 0, depth, 100.0))
+    edges = float((np.abs(np.diff(logs, axis=1)) > 0.05).mean())
+    return float(logs[depth > 0].std()) * edges
 
 
 def shoot_path(renderer: Renderer, path: list[CameraPose], seed: int) -> Iterator[Frame]:

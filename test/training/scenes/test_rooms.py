@@ -64,6 +64,24 @@ def test_no_gap_at_an_open_door(wall, assets, renderer):
             assert (depth > 0).all(), "the sky shows through the threshold"
 
 
+def test_a_closed_room_has_no_cracks(assets, renderer):
+    grey = Material(colour=(0.5, 0.5, 0.5))
+    room = Room(4.3, 3.1, 2.57, grey, grey, [grey] * 4, grey)
+    room.windows.append(Opening(0, 1.0, 1.1, 0.9, 1.0, assets.roles["window"][0]))
+    room.doors.append(Opening(2, 1.0, 0.9, 0.0, 2.0, assets.roles["door"][0]))
+    builder = SceneBuilder(assets, np.random.default_rng(0))
+    build_shell(room, builder, Palette(assets, builder.rng))
+    scene = build_scene(assets, "indoor/living", 1)
+    scene.vertices = builder.build()
+    renderer.load(scene)
+    rng = np.random.default_rng(0)
+    for _ in range(60):  # away from the window
+        eye = rng.uniform((-1.8, 0.4, -1.0), (1.8, 2.0, 0.0))
+        rotation = orientation(math.pi + rng.uniform(-0.6, 0.6), rng.uniform(-0.9, 0.9))
+        _, depth = renderer.render(CameraPose(eye, rotation, 0.7))
+        assert (depth > 0).all()
+
+
 def test_walls_leave_their_openings_free():
     grey = Material()
     room = Room(4.0, 3.0, 2.5, grey, grey, [grey] * 4, grey)
