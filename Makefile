@@ -130,7 +130,7 @@ $(VENV)/.egl: | $(VENV)/.demo
 	then touch $@; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing EGL and Mesa's OpenGL, which render the scenes"; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(EGL_PACKAGES) \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(EGL_PACKAGES) \
 			>/dev/null && touch $@; \
 	else \
 		echo "error: there is no OpenGL through EGL, which renders the scenes; install it with:" \

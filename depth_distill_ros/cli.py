@@ -99,13 +99,12 @@ def demo(options: argparse.Namespace) -> int:
 def models(options: argparse.Namespace) -> int:
     """Prints each model's name, parts, parameters in millions, and where the weights are."""
     from depth_distill_ros.evaluation.tables import columns
-    from depth_distill_ros.models.hub import list_models
+    from depth_distill_ros.models.summary import list_models
 
     rows = [["model", "million", "parts", "weights"]]
     for model in list_models():
         parts = ", ".join(f"{part} {millions:.2f}" for part, millions in model.parts.items())
-        total = sum(model.parts.values())
-        rows.append([model.name, f"{total:.2f}", parts, model.location])
+        rows.append([model.name, f"{model.total:.2f}", parts, model.location])
     print(columns(rows))
     return 0
 

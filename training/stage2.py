@@ -23,7 +23,7 @@ from training.command import run_command
 from training.config import CommonConfig
 from training.data.batches import Batch
 from training.latents import load_model
-from training.losses.affine import align
+from training.losses.affine import fit_scale_shift
 from training.losses.dynamic_weighting import DynamicWeightAverage
 from training.losses.gradient_matching import gradient_matching_loss
 from training.losses.masking import masked_mean
@@ -88,9 +88,12 @@ class Stage2Objective(Objective):
         if predicted.shape != target.shape:
             size = target.shape[-2:]
             predicted = F.interpolate(predicted, size, mode="bilinear", align_corners=False)
-        aligned = align(predicted, target, valid)
-        ssi = aligned_absolute_error(aligned, target, valid)
-        gradient = gradient_matching_loss(aligned, target, valid, self._recipe.delta)
+        scale, shift = fit_scale_shift(predicted, target, valid)
+        aligned = scale * predicted + shift
+        # The fit would turn a map that lies inside out, and reward it: only the anchor sees those.
+        counted = valid & (scale > 0) if self._recipe.anchor_weight else valid
+        ssi = aligned_absolute_error(aligned, target, counted)
+        gradient = gradient_matching_loss(aligned, target, counted, self._recipe.delta)
         anchor = masked_mean((predicted - target).abs(), valid)
         weights = self._weighting.weights
         loss = weights["ssi"] * ssi + weights["gradient"] * gradient

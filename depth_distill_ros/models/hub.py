@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from depth_distill_ros.errors import ModelError
@@ -13,20 +12,6 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT_MODEL = "d3epth-tiny"
 _HUB_ID = re.compile(r"^(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})$")
 _UNPINNED_ID = re.compile(r"^[\w.-]+/[\w.-]+(@.*)?$")
-
-
-@dataclass(frozen=True)
-class ModelSummary:
-    """One line of ``d3epth models``: name, parameters in millions by part, where the weights are."""
-
-    name: str
-    parts: dict[str, float]
-    location: str
-
-    @property
-    def total(self) -> float:
-        """Parameters of all parts, in millions."""
-        return sum(self.parts.values())
 
 
 def bundled_models() -> dict[str, Path]:
@@ -79,22 +64,6 @@ def _download(repo: str, revision: str) -> Path:
         ) from error
 
 
-def list_models() -> list[ModelSummary]:
-    """Bundled models with their real sizes, then the presets whose weights are elsewhere."""
-    from depth_distill_ros.models.components import stored_parameters
-    from depth_distill_ros.models.presets import PRESETS, preset_parameters
-
-    summaries = [
-        ModelSummary(name, _millions(stored_parameters(folder)), str(folder))
-        for name, folder in bundled_models().items()
-    ]
-    for name, preset in PRESETS.items():
-        if preset.weights:
-            parts = _millions(preset_parameters(name))
-            summaries.append(ModelSummary(name, parts, preset.weights))
-    return summaries
-
-
 def read_json(path: Path) -> dict:
     """A JSON object from a model folder.
 
@@ -110,7 +79,3 @@ def read_json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise ModelError(f"{path} must hold a JSON object")
     return content
-
-
-def _millions(counts: dict[str, int]) -> dict[str, float]:
-    return {part: count / 1e6 for part, count in counts.items()}

@@ -80,6 +80,32 @@ def test_stage2_gradients_flow_through_the_frozen_decoder(shards):
     assert len(convolutions) > 30 and all(p.grad.abs().sum() > 0 for p in convolutions)
 
 
+def test_a_depth_map_inside_out_is_not_rewarded_by_the_alignment(shards):
+    from training.config import DataConfig, RunConfig
+    from training.data.batches import StepBatches
+    from training.data.shards import Shards
+    from training.losses.affine import fit_scale_shift
+    from training.stage2 import Stage2Objective, Stage2Recipe
+
+    data = DataConfig(folder=str(shards), size=(32, 64))
+    run = RunConfig(output="unused", batch_size=1)
+    recipe = Stage2Recipe(run=run, data=data, model="random:tiny", head_width=8, anchor_weight=1)
+    objective = Stage2Objective(recipe).eval()
+    batch = StepBatches(Shards(shards), data, run)[0]
+    last = objective.model.head.refine[-1]
+    ssi = {}
+    with torch.no_grad():
+        last.bias.zero_()
+        for _ in range(2):
+            predicted = torch.nn.functional.interpolate(objective.model(batch["rgb"]), (32, 64))
+            scale, _ = fit_scale_shift(predicted, batch["disparity"], batch["valid"])
+            losses = objective(batch, torch.Generator())
+            ssi[bool(scale > 0)] = float(losses["ssi"])
+            assert losses["anchor"] > 0
+            last.weight.neg_()
+    assert ssi[False] == 0 < ssi[True]
+
+
 def test_feature_pairs_of_unequal_shape_are_refused_before_the_first_step(tmp_path):
     from training.config import DataConfig, RunConfig
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.scenes.mesh import Material, SceneBuilder, box, transformed
+from training.scenes.mesh import Material, box, transformed
 from training.scenes.palette import Palette
+from training.scenes.scene import SceneBuilder
 
 if TYPE_CHECKING:
     from training.scenes.furnish import Furnisher

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from depth_distill_ros.errors import DataError
 from training.scenes.assets import Assets
-from training.scenes.mesh import Scene
+from training.scenes.scene import Scene
 
 MIXTURE = {"indoor": 0.45, "outdoor": 0.37, "tabletop": 0.18}
 

@@ -8,7 +8,6 @@ temporary folder with their ordinary clients, converted, and the result is moved
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 from depth_distill_ros.errors import DataError, UserError
 from training.scenes.assets import CACHE_FORMAT, default_cache
 from training.scenes.fetched import furniture, panoramas
+from training.scenes.fetched.collection import Collection
 
 
 @dataclass(frozen=True)
@@ -48,37 +48,6 @@ PANORAMAS = Source(
     "18 photographed panoramas of Poly Haven", ("npm",),
 )  # fmt: skip
 SOURCES = (FURNITURE, PANORAMAS)
-
-
-@dataclass
-class Collection:
-    """What was converted so far; model rows count their layers into `textures`."""
-
-    rows: list[np.ndarray] = field(default_factory=list)
-    models: list[dict] = field(default_factory=list)
-    textures: list[np.ndarray] = field(default_factory=list)
-    surfaces: dict[str, list[int]] = field(default_factory=dict)
-    skies: list[np.ndarray] = field(default_factory=list)
-    sky_names: list[str] = field(default_factory=list)
-    licences: list[str] = field(default_factory=list)
-    _known: dict[bytes, int] = field(default_factory=dict)
-
-    def add_texture(self, image: np.ndarray) -> int:
-        """The layer of an RGBA image; the same image is stored once."""
-        key = hashlib.sha256(image.tobytes()).digest()
-        if key not in self._known:
-            self._known[key] = len(self.textures)
-            self.textures.append(image)
-        return self._known[key]
-
-    def add_model(self, entry: dict, rows: np.ndarray, textures: list[np.ndarray]) -> None:
-        """Add a model whose rows count their layers into its own `textures`."""
-        layers = np.array([self.add_texture(t) for t in textures] + [-1], np.float32)
-        rows = rows.copy()
-        rows[:, 8] = layers[rows[:, 8].astype(np.int64)]
-        start = sum(map(len, self.rows))
-        self.rows.append(rows)
-        self.models.append({**entry, "start": start, "count": len(rows)})
 
 
 def require_tools(sources: tuple[Source, ...] = SOURCES) -> None:

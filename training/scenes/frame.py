@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from depth_distill_ros.geometry.camera import Intrinsics
-from training.scenes.mesh import CameraPose
 from training.scenes.photograph import CameraLook, photograph
+from training.scenes.scene import CameraPose
 
 OPTICAL_FROM_GL = np.diag([1.0, -1.0, -1.0])
 

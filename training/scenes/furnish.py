@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from training.scenes.mesh import Material, SceneBuilder, box, quad
+from training.scenes.mesh import Material, box, quad
 from training.scenes.palette import Palette
 from training.scenes.room import UP, Room
+from training.scenes.scene import SceneBuilder
 
 MAX_TRIANGLES = 130_000
 MARGIN = 0.13  # metres between a picture and a window or door: their frames are wider than they

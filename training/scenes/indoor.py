@@ -10,10 +10,11 @@ import numpy as np
 from training.scenes.aisles import fill_aisles
 from training.scenes.camera import orientation, random_height, random_tan
 from training.scenes.furnish import Furnisher
-from training.scenes.mesh import CameraPose, Material, Scene, SceneBuilder, Sky, box, quad
+from training.scenes.mesh import Material, box, quad
 from training.scenes.palette import Palette
 from training.scenes.room import Room, add_openings, build_shell
 from training.scenes.room_light import room_lighting
+from training.scenes.scene import CameraPose, Scene, SceneBuilder, Sky
 
 if TYPE_CHECKING:
     from training.scenes.assets import Assets

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from training.scenes.camera import orientation
-from training.scenes.mesh import Material, SceneBuilder, box, cylinder, rotated, sphere, transformed
+from training.scenes.mesh import Material, box, cylinder, rotated, sphere, transformed
 from training.scenes.palette import Palette
+from training.scenes.scene import SceneBuilder
 
 CELL = 0.006  # metres
 SAMPLES = 900  # points of a surface that stand for an object

@@ -15,7 +15,7 @@ import numpy as np
 
 from depth_distill_ros.errors import DataError
 from training.scenes import shaders
-from training.scenes.mesh import CameraPose, Scene
+from training.scenes.scene import CameraPose, Scene
 
 if TYPE_CHECKING:
     import moderngl

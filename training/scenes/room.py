@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from training.scenes.mesh import Material, SceneBuilder, box, quad, transformed
+from training.scenes.mesh import Material, box, quad, transformed
 from training.scenes.palette import Palette
+from training.scenes.scene import SceneBuilder
 
 UP = np.array([0.0, 1.0, 0.0])
 WINDOW_REVEAL, DOOR_REVEAL = 0.2, 0.12

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.scenes.mesh import Lighting, Material, SceneBuilder, box
+from training.scenes.mesh import Material, box
 from training.scenes.palette import Palette
 from training.scenes.room import Room
+from training.scenes.scene import Lighting, SceneBuilder
 
 
 def room_lighting(

@@ -23,9 +23,9 @@ from training.scenes.camera import is_useful
 from training.scenes.catalogue import build_scene, mixture
 from training.scenes.files import replace_file
 from training.scenes.frame import Frame, intrinsics_of, shoot
-from training.scenes.mesh import CameraPose, Scene
 from training.scenes.photograph import auto_exposure, random_look
 from training.scenes.renderer import Renderer
+from training.scenes.scene import CameraPose, Scene
 from training.scenes.trajectory import camera_path
 
 MAX_SCENES, STARTS = 20, 16

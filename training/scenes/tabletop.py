@@ -11,10 +11,11 @@ from training.scenes.aisles import rack
 from training.scenes.camera import looking_at, random_tan
 from training.scenes.furnish import Furnisher
 from training.scenes.indoor import light_and_sky, raise_walls, random_room
-from training.scenes.mesh import CameraPose, Scene, SceneBuilder, box, cylinder, transformed
+from training.scenes.mesh import box, cylinder, transformed
 from training.scenes.palette import Palette
 from training.scenes.pile import Pile
 from training.scenes.room import Room
+from training.scenes.scene import CameraPose, Scene, SceneBuilder
 
 if TYPE_CHECKING:
     from training.scenes.assets import Assets

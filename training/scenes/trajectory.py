@@ -9,7 +9,7 @@ import numpy as np
 
 from training.scenes.camera import orientation
 from training.scenes.collision import Surfaces
-from training.scenes.mesh import CameraPose, Scene
+from training.scenes.scene import CameraPose, Scene
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 
 from depth_distill_ros.errors import DataError
 from training.scenes.assets import Assets, load_assets
-from training.scenes.mesh import Lighting, Scene, Sky
 from training.scenes.renderer import Renderer, create_context
+from training.scenes.scene import Lighting, Scene, Sky
 
 
 @pytest.fixture(scope="session")

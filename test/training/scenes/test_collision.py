@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.scenes.collision import Surfaces, triangle_distance
-from training.scenes.mesh import CameraPose, Material, box, quad
+from training.scenes.mesh import Material, box, quad
+from training.scenes.scene import CameraPose
 from training.scenes.trajectory import camera_path, is_free_path, motion_for
 
 TRIANGLE = np.array([[[0, 0, 0], [2, 0, 0], [0, 0, 2]]], float)

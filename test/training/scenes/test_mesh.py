@@ -7,19 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from training.scenes.mesh import (
-    Lighting,
-    Material,
-    Scene,
-    SceneBuilder,
-    Sky,
-    box,
-    cylinder,
-    heightfield,
-    quad,
-    sphere,
-    transformed,
-)
+from training.scenes.mesh import Material, box, cylinder, heightfield, quad, sphere, transformed
+from training.scenes.scene import Lighting, Scene, SceneBuilder, Sky
 
 WOOD = Material(layer=3, tile=0.5, colour=(0.2, 0.4, 0.6), gloss=0.3)
 

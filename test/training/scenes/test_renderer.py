@@ -12,8 +12,9 @@ import pytest
 
 from training.scenes.camera import looking_at, orientation
 from training.scenes.frame import intrinsics_of
-from training.scenes.mesh import CameraPose, Material, box, quad, sphere, transformed
+from training.scenes.mesh import Material, box, quad, sphere, transformed
 from training.scenes.renderer import Renderer
+from training.scenes.scene import CameraPose
 
 GREY = Material(colour=(0.5, 0.5, 0.5))
 AHEAD = CameraPose(np.zeros(3), np.eye(3), 0.6)

@@ -11,10 +11,11 @@ from depth_distill_ros.errors import DataError
 from training.scenes.camera import is_useful, orientation
 from training.scenes.catalogue import all_kinds, build_scene, mixture
 from training.scenes.furnish import MAX_TRIANGLES
-from training.scenes.mesh import CameraPose, Material, SceneBuilder
+from training.scenes.mesh import Material
 from training.scenes.palette import Palette
 from training.scenes.pile import Pile
 from training.scenes.room import Opening, Room, build_shell
+from training.scenes.scene import CameraPose, SceneBuilder
 
 CLOSE = [kind for kind in all_kinds() if not kind.startswith("outdoor")]
 

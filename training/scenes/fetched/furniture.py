@@ -13,16 +13,13 @@ import zipfile
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
 
 from depth_distill_ros.errors import DataError
+from training.scenes.fetched.collection import Collection
 from training.scenes.fetched.obj import ObjModel, convert_obj
-
-if TYPE_CHECKING:
-    from training.scenes.fetch import Collection
 
 # Licences by pack, from the Debian package's machine-readable copyright file.
 PACKS: dict[str, tuple[str, str]] = {

@@ -6,17 +6,14 @@ import base64
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from depth_distill_ros.errors import DataError
+from training.scenes.fetched.collection import Collection
 from training.scenes.textures.noise import SIZE
 from training.scenes.textures.skies import HEIGHT, WIDTH
-
-if TYPE_CHECKING:
-    from training.scenes.fetch import Collection
 
 MAX_RADIANCE = 60.0  # keeps a photographed sun from outshining the whole ambient light
 CROPS = 6  # pictures cut out of each panorama

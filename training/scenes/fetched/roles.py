@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.scenes.assets import Model
+from training.scenes.library import Model
 
 HOME = ("Living room", "Bedroom", "Office", "Kitchen", "Miscellaneous", "Bathroom")
 SEATING_ROOMS = ("Living room", "Office", "Kitchen")

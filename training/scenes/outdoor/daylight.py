@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from training.scenes.assets import Assets
-from training.scenes.mesh import Lighting, Sky
+from training.scenes.scene import Lighting, Sky
 
 
 def daylight(

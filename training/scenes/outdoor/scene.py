@@ -9,11 +9,11 @@ import numpy as np
 
 from training.scenes.assets import Assets
 from training.scenes.camera import orientation
-from training.scenes.mesh import CameraPose, Scene
 from training.scenes.outdoor import park, road, street
 from training.scenes.outdoor.daylight import daylight
 from training.scenes.outdoor.site import Site
 from training.scenes.outdoor.street import Corridor
+from training.scenes.scene import CameraPose, Scene
 
 # Kinds of place and how often each is drawn.
 KINDS: dict[str, float] = {"street": 0.36, "road": 0.36, "park": 0.17, "yard": 0.11}

@@ -8,12 +8,13 @@ import numpy as np
 
 from training.scenes import mesh
 from training.scenes.assets import Assets
-from training.scenes.mesh import Material, SceneBuilder
+from training.scenes.mesh import Material
 from training.scenes.outdoor.buildings import building, footprint
 from training.scenes.outdoor.ground import Terrain
 from training.scenes.outdoor.vegetation import Grove
 from training.scenes.palette import Palette
 from training.scenes.parametric.vehicles import car_paint
+from training.scenes.scene import SceneBuilder
 
 MAX_TRIANGLES = 220_000
 
