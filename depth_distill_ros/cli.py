@@ -7,6 +7,7 @@ need it, so that `--help` and a refused argument answer at once.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -166,6 +167,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     options = build_parser().parse_args(arguments)
+    # PyTorch's threads would spin while they wait for each other: beside another busy process,
+    # a training for instance, they are several times slower then.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return options.run(options)
     except UserError as error:

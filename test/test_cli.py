@@ -14,7 +14,7 @@ import pytest
 
 def d3epth(*arguments: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "depth_distill_ros.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280)
 
 
 def refused(result: subprocess.CompletedProcess) -> str:

@@ -94,7 +94,7 @@ def write_model(options: argparse.Namespace) -> Path:
     tables = [accuracy("Unseen rendered scenes", shards_benchmark(RUNS / "unseen"), estimator)]
     if options.frames is not None:
         tables.append(accuracy("Real frames", frames_benchmark(options.frames), estimator))
-    card = model_card(options, tables)
+    card = model_card(options, tables, model.config.resolution)
     model.save_pretrained(folder, dtype=torch.float16, card=card)
     if options.install:
         folder = WEIGHTS_FOLDER / DEFAULT_MODEL
@@ -116,10 +116,15 @@ def _line(row: Row) -> str:
     return f"| {row.name} | {row.n} | {errors.abs_rel:.3f} | {errors.delta1:.3f} |"
 
 
-def model_card(options: argparse.Namespace, tables: list[str]) -> str:
+def model_card(options: argparse.Namespace, tables: list[str], resolution: tuple[int, int]) -> str:
     """README.md of the bundled model: data, commands, licences, numbers."""
     return _CARD.format(
-        images=options.images, tier=options.tier, tables="\n\n".join(tables), unseen=options.unseen
+        images=options.images,
+        tier=options.tier,
+        tables="\n\n".join(tables),
+        unseen=options.unseen,
+        height=resolution[0],
+        width=resolution[1],
     )
 
 
@@ -158,8 +163,9 @@ the images of a row, then over rows.
 
 ## Limits
 
-Disparity is known up to scale and shift only. Output has half of the working resolution of about
-256×192 pixels: thin structures are lost and edges are soft. Long-range driving and glass are weak.
+Disparity is known up to scale and shift only. Images are resized to about {width}×{height} pixels and
+the output has half of that: thin structures are lost and edges are soft. Long-range driving, table tops
+seen from straight above, and glass are weak.
 """
 
 

@@ -6,6 +6,7 @@ import contextlib
 import heapq
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -24,6 +25,9 @@ COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 FRAME_ID = "camera_optical_frame"
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
+
+DAMAGE = (EOFError, MemoryError, OverflowError, UnicodeDecodeError, struct.error)
+"""What reading random bytes as records raises, beside the errors of the reader itself."""
 
 Message = tuple[str, int, bytes]
 """Topic, bag time in nanoseconds, serialized message."""
@@ -66,7 +70,7 @@ def open_bag(path: str | Path) -> Iterator[Any]:
             f"{path} is not a bag: give the folder that holds metadata.yaml, "
             "or the .mcap or .db3 file itself"
         ) from error
-    except (ReaderError, SerdeError) as error:
+    except (ReaderError, SerdeError, *DAMAGE) as error:
         raise BagError(f"the bag {path} cannot be read: {error}") from error
 
 

@@ -101,6 +101,7 @@ def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
         shutil.rmtree(work, ignore_errors=True)
     write_json(output / "report.json", report)
     say(columns([[name, _text(value)] for name, value in report.items()]))
+    say(f"the node says: {node_summary(output / 'logs' / 'node.log')}")
     say(f"report.json, depth.png, output.mcap and more are in {output}")
     if run.timing.out_of_order:
         raise RuntimeError(
@@ -180,6 +181,13 @@ def measure(source: Source, run: Run, model: str, device: str) -> tuple[dict, di
         "frames_scored": len(errors),
     }
     return report, {stamp: error.abs_rel for stamp, error in scored.items()}
+
+
+def node_summary(log: Path) -> str:
+    """What the node logged when it stopped: its own counts, and the mean time of each stage."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    summaries = [line for line in lines if "images: " in line]
+    return summaries[-1].split("]: ")[-1] if summaries else "nothing"
 
 
 def resolved_device(device: str) -> str:

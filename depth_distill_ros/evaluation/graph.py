@@ -18,7 +18,13 @@ from depth_distill_ros.ros.dds import with_shared_memory_profile
 
 POLL_SECONDS = 0.1
 LAST_LINES = 15
-END_SIGNALS = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
+# SIGINT twice: a KeyboardInterrupt that falls into an import hook is lost.
+END_SIGNALS = (
+    (signal.SIGINT, 4.0),
+    (signal.SIGINT, 6.0),
+    (signal.SIGTERM, 3.0),
+    (signal.SIGKILL, 3.0),
+)
 
 
 def graph_environment() -> dict[str, str]:

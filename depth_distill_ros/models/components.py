@@ -60,15 +60,28 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def save_component(module: nn.Module, folder: Path, dtype: torch.dtype | None = None) -> None:
-    """Write ``config.json`` and the weights; ``dtype`` converts what is floating point."""
+    """Write ``config.json`` and the weights.
+
+    Args:
+        module: a diffusers model.
+        folder: where to.
+        dtype: of the stored parameters; None keeps theirs. Buffers stay as they are: running
+            variances of batch normalisation can exceed what half precision holds (65504).
+
+    Raises:
+        ModelError: a finite parameter is beyond the range of ``dtype``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     module.save_config(folder)
+    parameters = {name for name, _ in module.named_parameters()}
     tensors = {}
     for key, value in module.state_dict().items():
-        value = value.detach().cpu()
-        if dtype is not None and value.is_floating_point():
-            value = value.to(dtype)
-        tensors[key] = value.contiguous().clone()
+        stored = value.detach().cpu()
+        if dtype is not None and key in parameters:
+            stored = stored.to(dtype)
+            if not torch.equal(stored.isfinite(), value.detach().cpu().isfinite()):
+                raise ModelError(f"{key} holds numbers beyond the range of {dtype}: store float32")
+        tensors[key] = stored.contiguous().clone()
     save_file(tensors, folder / WEIGHTS_NAME, metadata={"format": "pt"})
 
 

@@ -10,6 +10,8 @@ nanoseconds, so that another process on this machine can tell the latency.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import struct
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from pathlib import Path
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, ReaderError
 from sensor_msgs.msg import CameraInfo, Image
 
 from depth_distill_ros.errors import BagError, UserError
@@ -27,6 +29,9 @@ from depth_distill_ros.ros.cdr import header_stamp
 # Best effort, as cameras publish: a slow subscriber must not hold the player back.
 CAMERA_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 OUTPUT = "relative/image"
+
+DAMAGE = (EOFError, MemoryError, OverflowError, ValueError, struct.error)
+"""What reading the records of a damaged bag raises, beside the errors of the reader itself."""
 
 
 def wait_for_graph(node: Node, timeout: float) -> None:
@@ -69,7 +74,7 @@ def bag_messages(
                 if stamp - start > seconds * 1e9:
                     return
                 yield stamp - start, names[connection.topic], raw
-        except (OSError, ValueError, EOFError) as error:
+        except (ReaderError, OSError, *DAMAGE) as error:
             raise BagError(f"{bag} cannot be read on: {error}") from error
 
 
@@ -118,7 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     finally:
-        rclpy.try_shutdown()
+        with contextlib.suppress(RuntimeError):  # rclpy's signal handler may be at it already
+            rclpy.try_shutdown()
     return 0
 
 

@@ -11,6 +11,7 @@ topic, header stamp and CLOCK_MONOTONIC on arrival, in nanoseconds. SIGINT ends 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -75,12 +76,12 @@ def main(arguments: list[str] | None = None) -> int:
         Writer(options.bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer,
         open(options.log, "w", encoding="ascii") as log,
     ):
-        try:
-            rclpy.spin(Recorder(writer, log, options.cloud_period))
-        except (KeyboardInterrupt, ExternalShutdownException):
-            pass  # the end of every recording
-        finally:
-            rclpy.try_shutdown()
+        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+            rclpy.spin(Recorder(writer, log, options.cloud_period))  # until the signal
+    # The bag is whole now. rclpy's own handler of the signal may be shutting the context down at
+    # this moment, and the second of the two fails.
+    with contextlib.suppress(RuntimeError):
+        rclpy.try_shutdown()
     return 0
 
 

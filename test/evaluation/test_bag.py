@@ -143,6 +143,20 @@ def test_a_truncated_bag_is_refused(tmp_path):
             find_images(tmp_path / "bag")
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_a_damaged_bag_is_read_or_refused_but_never_a_crash(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    write_bag(tmp_path / "bag", {"/image": IMAGE}, iter([("/image", 1, raw_image())] * 5))
+    damaged = bytearray((tmp_path / "bag" / "bag.mcap").read_bytes())
+    start = int(rng.integers(8, len(damaged)))
+    damaged[start : start + 40] = rng.bytes(len(damaged[start : start + 40]))
+    (tmp_path / "damaged.mcap").write_bytes(damaged)
+    try:
+        find_images(tmp_path / "damaged.mcap")
+    except BagError as error:
+        assert "damaged.mcap" in str(error)
+
+
 def test_merging_keeps_the_order_of_times_and_applies_the_functions(tmp_path):
     write_bag(tmp_path / "a", {"/image": IMAGE}, iter([("/image", t, raw_image()) for t in (1, 5)]))
     infos = [("/info", t, raw_info()) for t in (2, 3, 9)]

@@ -69,6 +69,7 @@ def test_frames_through_the_graph(tmp_path, make_sequence, model):
     assert report["cloud_error"]["pixels"] < 1e-2
     assert report["cloud_error"]["disparity"] < 1e-4
     assert "frames_out" in said[1]
+    assert "mean times" in said[2] and "infer" in said[2]
 
     assert read_rgb(output / "depth.png").shape[1] > 1000
     header = (output / "cloud.ply").read_bytes().split(b"end_header")[0]

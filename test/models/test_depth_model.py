@@ -50,6 +50,26 @@ def test_half_precision_round_trip_is_close_and_half_the_size(images, tmp_path):
     assert difference.abs().max() < 2e-2
 
 
+def test_half_precision_keeps_large_running_variances(images, tmp_path):
+    model = DepthModel.from_preset("tiny-prior", seed=3).eval()
+    norm = model.prior.fuse[4][1]
+    norm.running_var.fill_(1e6)  # half precision ends at 65504
+    norm.weight.data.fill_(1e3)
+    model.save_pretrained(tmp_path / "half", dtype=torch.float16)
+    loaded = DepthModel.from_pretrained(tmp_path / "half")
+    assert torch.equal(loaded.prior.fuse[4][1].running_var, norm.running_var)
+    with torch.inference_mode():
+        assert torch.allclose(loaded(images), model(images), atol=2e-2)
+
+
+def test_parameters_beyond_half_precision_are_refused(tmp_path):
+    model = DepthModel.from_preset("tiny", seed=3)
+    model.unet.conv_in.weight.data[0, 0, 0, 0] = 1e5
+    with pytest.raises(ModelError, match="conv_in.weight holds numbers beyond"):
+        model.save_pretrained(tmp_path / "half", dtype=torch.float16)
+    assert not (tmp_path / "half").exists()
+
+
 @pytest.mark.parametrize(("preset", "share"), [("tiny", 1), ("tiny-prior", 2)])
 def test_output_sizes(preset, share, images):
     model = DepthModel.from_preset(preset, seed=0).eval()

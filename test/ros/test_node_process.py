@@ -76,7 +76,7 @@ def broken(folder, what: str):
     ("what", "message"),
     [
         ("no folder", "there is no model"),
-        ("no weights", "lacks unet/"),
+        ("no weights", "unet/diffusion_pytorch_model.safetensors"),
         ("other config", "unet"),
     ],
 )
