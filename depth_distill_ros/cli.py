@@ -91,7 +91,10 @@ def demo(options: argparse.Namespace) -> int:
     """Runs player, node and recorder on a real graph and reports speed and accuracy."""
     from depth_distill_ros.evaluation.demo import DemoOptions, run_demo
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwind, so that no process is left
+    # Both signals unwind, so that no process is left; a shell that starts the demo in the
+    # background has made it ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     fields = ("output", "frames", "bag", "topic", "seconds", "rate", "model", "device")
     run_demo(DemoOptions(**{name: getattr(options, name) for name in fields}))
     return 0

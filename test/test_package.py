@@ -20,6 +20,7 @@ import depth_distill_ros
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "depth_distill_ros"
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "Pillow", "yaml": "PyYAML"}
+COMMANDS = {"d3epth": f"{NAME}.cli:main", "d3epth_node": f"{NAME}.ros.node:main"}
 
 # What each layer may import, besides itself; the rest of the names are `errors` and the package.
 LAYERS = {
@@ -116,12 +117,18 @@ def test_imports_run_downwards(path):
             assert imported in LAYERS[layer], f"{layer} imports {name}"
 
 
-@pytest.mark.parametrize("entry", distribution(NAME).entry_points, ids=lambda entry: entry.name)
-def test_commands_explain_themselves_without_pytorch(entry):
+def test_the_commands_are_installed():
+    installed = {entry.name: entry.value for entry in distribution(NAME).entry_points}
+    assert installed == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_explain_themselves_without_pytorch(name):
+    module, function = COMMANDS[name].split(":")
     code = f"""
 import sys
-sys.argv = [{entry.name!r}, "--help"]
-from {entry.module} import {entry.attr} as command
+sys.argv = [{name!r}, "--help"]
+from {module} import {function} as command
 try:
     status = command()
 except SystemExit as end:

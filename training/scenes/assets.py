@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from depth_distill_ros.errors import DataError
-from training.scenes.library import ROLES, Assets, Model
+from training.scenes.asset_types import ROLES, Assets, Model
 from training.scenes.parametric import parametric_models
 from training.scenes.textures import procedural_textures
 from training.scenes.textures.skies import procedural_skies

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from training.scenes.library import Model
+from training.scenes.asset_types import Model
 
 HOME = ("Living room", "Bedroom", "Office", "Kitchen", "Miscellaneous", "Bathroom")
 SEATING_ROOMS = ("Living room", "Office", "Kitchen")
