@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 WARM_UP_SIZE = (480, 640)
 
+_interrupted = threading.Event()
+
 USAGE = f"""usage: d3epth_node [--ros-args -p NAME:=VALUE … -r TOPIC:=TOPIC … --params-file FILE]
 
 Depth images and point clouds from camera images by a monocular model.
@@ -46,11 +48,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         return _run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 0
+    except Exception as error:
+        if _interrupted.is_set():  # some imports turn KeyboardInterrupt into an ImportError
+            return 0
+        if not isinstance(error, UserError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 def _run(arguments: list[str]) -> int:
@@ -157,7 +163,12 @@ def _spin_until_interrupted(node: DepthNode) -> None:
 def _interrupt_on_signals() -> None:
     """SIGINT and SIGTERM raise KeyboardInterrupt; also where a shell made the process ignore them."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
 
 
 def _ignore_signals() -> None:
