@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from depth_distill_ros.errors import ConfigError, ImageError, UserError
+from depth_distill_ros.errors import ConfigError, ImageError, UserError, refuse
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -176,8 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -6,6 +6,8 @@ cause and goes on with the next frame. Anything else that is raised is a defect 
 
 from __future__ import annotations
 
+import sys
+
 
 class UserError(ValueError):
     """Base of every error that a user can mend without reading the code."""
@@ -33,3 +35,9 @@ class DataError(UserError):
 
 class ConfigError(UserError):
     """A recipe or parameter whose values cannot work together."""
+
+
+def refuse(error: UserError) -> int:
+    """Print a user's mistake as one line on stderr; returns the exit status, 2."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2

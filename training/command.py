@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from depth_distill_ros.errors import UserError
+from depth_distill_ros.errors import UserError, refuse
 from training.config import CommonConfig, DataConfig, parse_recipe
 from training.data.shards import Shards
 from training.trainer import Objective, train
@@ -37,8 +37,7 @@ def run_command(
         source = open_source(settings.data)
         model = train(build(settings), source, settings, resume)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     except KeyboardInterrupt:
         print("stopped; --resume goes on from the last checkpoint", file=sys.stderr)
         return 130

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from depth_distill_ros.errors import UserError
+from depth_distill_ros.errors import UserError, refuse
 from depth_distill_ros.evaluation.benchmarks import (
     ALIGNMENT,
     Benchmark,
@@ -52,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return make_model(options)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
 
 
 def make_model(options: argparse.Namespace) -> int:

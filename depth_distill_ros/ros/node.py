@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from depth_distill_ros.errors import ConfigError, UserError
+from depth_distill_ros.errors import ConfigError, UserError, refuse
 from depth_distill_ros.ros.dds import with_shared_memory_profile
 from depth_distill_ros.ros.parameters import help_text
 
@@ -55,8 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if not isinstance(error, UserError):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
 
 
 def _run(arguments: list[str]) -> int:

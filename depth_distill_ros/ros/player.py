@@ -23,7 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader, ReaderError
 from sensor_msgs.msg import CameraInfo, Image
 
-from depth_distill_ros.errors import BagError, UserError
+from depth_distill_ros.errors import BagError, UserError, refuse
 from depth_distill_ros.ros.cdr import header_stamp
 
 # Best effort, as cameras publish: a slow subscriber must not hold the player back.
@@ -102,6 +102,7 @@ def play(node: Node, messages: Iterator[tuple[int, str, bytes]], log: Path) -> i
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Play a bag until its end; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bag", type=Path, help="rosbag2 folder or storage file")
     parser.add_argument("--image", required=True, help="topic of the images in the bag")
@@ -120,8 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
         return 130
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     finally:
         with contextlib.suppress(RuntimeError):  # rclpy's signal handler may be at it already
             rclpy.try_shutdown()

@@ -66,6 +66,7 @@ class Recorder(Node):
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Record until a signal comes; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bag", type=Path, help="folder to make")
     parser.add_argument("--log", type=Path, required=True, help="stamps and arrival times")

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from depth_distill_ros.errors import DataError, UserError
+from depth_distill_ros.errors import DataError, UserError, refuse
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -81,8 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(parser().parse_args(argv))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 

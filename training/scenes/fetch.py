@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from depth_distill_ros.errors import DataError, UserError
+from depth_distill_ros.errors import DataError, UserError, refuse
 from training.scenes.assets import CACHE_FORMAT, default_cache
 from training.scenes.fetched import furniture, panoramas
 from training.scenes.fetched.collection import Collection
@@ -190,8 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         fetch(options.cache, options.workers)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 

@@ -68,7 +68,6 @@ def render_sequence(
         replace_file(depth_path, lambda file, data=packed: file.write(data.getvalue()))
         numbers = [i / rate, *frame.pose[:3, 3], *quaternion(frame.pose[:3, :3])]
         lines.append(f"{numbers[0]:.6f} " + " ".join(f"{n:.9f}" for n in numbers[1:]) + "\n")
-    (folder / "poses.txt").write_text("".join(lines), encoding="utf-8")
     k = intrinsics_of(path[0].tan_half_fov_x, size)
     about = {
         "width": k.width, "height": k.height, "fx": k.fx, "fy": k.fy, "cx": k.cx, "cy": k.cy,
@@ -77,6 +76,7 @@ def render_sequence(
         "tier": tier, "licence": assets.licences, "poses": "exact; world has y up",
     }  # fmt: skip
     text = json.dumps(about, indent=1).encode()
+    (folder / "poses.txt").write_text("".join(lines), encoding="utf-8")
     replace_file(folder / "intrinsics.json", lambda file: file.write(text))
 
 
