@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from depth_distill_ros import cli_models
 from depth_distill_ros.errors import ConfigError, ImageError, UserError, refuse
 
 
@@ -54,12 +55,50 @@ def _refuse_equal_stems(images: list[Path]) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Prints accuracy by sequence and means, beside priors; writes all errors as JSON."""
+    """Prints accuracy on benchmarks beside the paper, or by sequence beside priors."""
+    if options.benchmark:
+        return _evaluate_benchmarks(options)
+    only = ("root", "split", "allow_partial", "predictor", "predictions", "align", "resolution")
+    for name in only:
+        if getattr(options, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} is for --benchmark")
+    if options.frames is None and options.shards is None:
+        raise ConfigError(
+            "give --benchmark NAME --root FOLDER, or --frames FOLDER, --shards FOLDER, or both: "
+            "what to evaluate on"
+        )
+    return _evaluate_sequences(options)
+
+
+def _evaluate_benchmarks(options: argparse.Namespace) -> int:
+    from depth_distill_ros.evaluation.protocols.definition import shipped
+    from depth_distill_ros.evaluation.protocols.run import BenchmarkOptions, run_benchmarks
+    from depth_distill_ros.evaluation.protocols.selection import PredictorOptions, predictor_maker
+
+    if options.root is None:
+        raise ConfigError("give --root FOLDER: where the benchmark's files are")
+    if options.frames is not None or options.shards is not None:
+        raise ConfigError("--benchmark and --frames or --shards are two calls")
+    names = shipped() if options.benchmark == ["all"] else options.benchmark
+    chosen = PredictorOptions(
+        options.model,
+        options.device,
+        options.predictor,
+        options.predictions,
+        options.align,
+        own_resolution=options.resolution == "model",
+    )
+    data = BenchmarkOptions(
+        tuple(names), options.root, options.split, bool(options.allow_partial), options.output
+    )
+    run_benchmarks(data, predictor_maker(chosen))
+    return 0
+
+
+def _evaluate_sequences(options: argparse.Namespace) -> int:
     from depth_distill_ros.evaluation import benchmarks, tables
     from depth_distill_ros.models import hub
 
-    if options.frames is None and options.shards is None:
-        raise ConfigError("give --frames FOLDER, --shards FOLDER, or both: what to evaluate on")
     sets = []
     if options.frames is not None:
         sets.append(benchmarks.frames_benchmark(options.frames))
@@ -153,7 +192,13 @@ def build_parser() -> argparse.ArgumentParser:
     added = command(evaluate, model)
     added.add_argument("--frames", type=Path, metavar="DIR", help="a sequence, or several")
     added.add_argument("--shards", type=Path, metavar="DIR", help="rendered shards")
-    added.add_argument("--output", type=Path, metavar="FILE", help="every error, as JSON")
+    added.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="JSON file of --frames and --shards; folder of --benchmark, which resumes in it",
+    )
+    _add_benchmark_arguments(added.add_argument_group("published benchmarks"))
 
     added = command(demo, model)
     added.add_argument("--frames", type=Path, metavar="DIR", help="the sequence to play")
@@ -163,8 +208,30 @@ def build_parser() -> argparse.ArgumentParser:
     added.add_argument("--rate", type=float, help="images a second; the sequence's by default")
     added.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR")
 
-    command(models)
+    cli_models.add_commands(command(models))
     return parser
+
+
+def _add_benchmark_arguments(group: Any) -> None:
+    add = group.add_argument
+    add(
+        "--benchmark",
+        nargs="+",
+        metavar="NAME",
+        help="nyuv2, kitti, eth3d, scannet, diode; several, or all; or a .json definition",
+    )
+    add("--root", type=Path, metavar="DIR", help="the benchmarks, or the folder or tar of one")
+    add("--split", type=Path, metavar="FILE", help="'rgb depth' a line, for other layouts")
+    partial = "measure also where images lack; says so"
+    add("--allow-partial", action="store_true", default=None, help=partial)
+    add("--predictor", metavar="hf:MODEL|FILE.py:CLASS", help="another model instead of --model")
+    add("--predictions", type=Path, metavar="DIR", help=".npy files instead of a model")
+    add("--align", choices=("disparity", "depth"), help="what hf: models and .npy files predict")
+    add(
+        "--resolution",
+        choices=("benchmark", "model"),
+        help="what the network sees: the benchmark's size (default), or the model's own",
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

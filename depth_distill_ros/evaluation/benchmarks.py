@@ -243,6 +243,7 @@ def benchmark_report(benchmark: Benchmark, rows: list[Row], model: str, checkpoi
         "checkpoint": checkpoint,
         "alignment": ALIGNMENT,
         "depth_range": list(DEPTH_RANGE),
+        "n": sum(row.n for row in rows),
         "images": sum(row.n for row in rows),
         "left_out": benchmark.left_out,
         "rows": [asdict(row) for row in rows],

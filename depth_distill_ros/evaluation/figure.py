@@ -12,6 +12,8 @@ from depth_distill_ros.geometry.camera import Intrinsics, project
 
 PANEL_WIDTH = 400
 GAP = 8
+ERROR_END = 0.5
+ERROR_TITLE = f"relative error, 0 (dark) to {ERROR_END}"
 TITLE_HEIGHT = 26
 BAR_WIDTH = 64
 BACKGROUND = (255, 255, 255)
@@ -30,6 +32,8 @@ class Example:
         depth: measured, metres, 0 where invalid; None where there is none.
         points, colours: (H, W, 3) of the cloud, float32 metres and uint8; None without a cloud.
         intrinsics: of the cloud.
+        error: relative to the measured depth, NaN where invalid; None where it is not shown. With
+            it, the disparity is that of the aligned depth and has the measured one's colours.
     """
 
     label: str
@@ -39,6 +43,7 @@ class Example:
     points: np.ndarray | None = None
     colours: np.ndarray | None = None
     intrinsics: Intrinsics | None = None
+    error: np.ndarray | None = None
 
 
 def draw_figure(examples: list[Example], title: str) -> np.ndarray:
@@ -55,20 +60,33 @@ def draw_figure(examples: list[Example], title: str) -> np.ndarray:
 
 
 def _row(example: Example) -> np.ndarray:
-    low, high = np.quantile(example.disparity[np.isfinite(example.disparity)], (0.01, 0.99))
+    measured = None if example.depth is None else _disparity(example.depth)
+    aligned = example.error is not None
+    low, high = _ends(measured if aligned else example.disparity)
     panels = [
         _panel(example.rgb, example.label),
         _panel(colourise(example.disparity, low, high), "disparity of the model"),
     ]
-    if example.depth is not None:
-        with np.errstate(divide="ignore"):
-            measured = np.where(example.depth > 0, 1 / example.depth, np.nan)
-        panels.append(_panel(colourise(measured), "measured (grey: none)"))
+    if measured is not None:
+        ends = (low, high) if aligned else (None, None)
+        panels.append(_panel(colourise(measured, *ends), "measured (grey: none)"))
+    if example.error is not None:
+        panels.append(_panel(colourise(example.error, 0.0, ERROR_END), ERROR_TITLE))
     if example.points is not None:
         size = panels[0].shape[1], panels[0].shape[0] - TITLE_HEIGHT
         picture = oblique_view(example.points, example.colours, example.intrinsics, size)
         panels.append(_panel(picture, "cloud, from above and the right"))
     return np.hstack([_pad_right(panel, panel.shape[1] + GAP) for panel in panels])
+
+
+def _disparity(depth: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.where(depth > 0, 1 / depth, np.nan)
+
+
+def _ends(disparity: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(disparity[np.isfinite(disparity)], (0.01, 0.99))
+    return float(low), float(high)
 
 
 def _panel(image: np.ndarray, title: str) -> np.ndarray:

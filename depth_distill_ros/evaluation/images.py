@@ -31,17 +31,22 @@ def read_unchanged(path: str | Path) -> np.ndarray:
 
 def _decode(path: Path, flags: int) -> np.ndarray:
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise ImageError(f"there is no file {path}") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}") from error
+    return decode_image(data, flags, str(path))
+
+
+def decode_image(data: bytes, flags: int, name: str) -> np.ndarray:
+    """The pixels of an image file's bytes as OpenCV gives them. Raises ImageError with `name`."""
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         image = None
     if image is None:
-        raise ImageError(f"{path} is not an image that can be read (PNG, JPEG, WebP, TIFF …)")
+        raise ImageError(f"{name} is not an image that can be read (PNG, JPEG, WebP, TIFF …)")
     return image
 
 

@@ -52,8 +52,10 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _is_number(text: str) -> bool:
+    if text == "–":  # no number
+        return True
     try:
-        float(text)
+        float(text.rstrip("†*"))
     except ValueError:
         return False
     return True
@@ -61,11 +63,15 @@ def _is_number(text: str) -> bool:
 
 def write_json(path: str | Path, content: object) -> None:
     """Writes a JSON file atomically, making its folder. NaN is refused: it is not JSON."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file atomically, making its folder."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    partial.write_text(text + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
 

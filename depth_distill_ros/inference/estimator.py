@@ -54,11 +54,23 @@ class DepthEstimator:
         choose_device(device)  # a wrong device is refused before weights are read
         return cls(DepthModel.from_pretrained(name_or_folder), device)
 
-    def __call__(self, rgb: np.ndarray) -> DepthMap:
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(height, width) whose area images are resized to, unless a call says otherwise."""
+        return self._model.config.resolution
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model has."""
+        return sum(values.numel() for values in self._model.parameters())
+
+    def __call__(self, rgb: np.ndarray, resolution: tuple[int, int] | None = None) -> DepthMap:
         """Estimate the disparity of one image.
 
         Args:
             rgb: uint8 (H, W, 3), sides from 32 to 4096 pixels, any aspect.
+            resolution: (height, width) whose area the network is to see, in multiples of its own
+                and with the image's aspect; the model's by default.
 
         Returns:
             The disparity at the input's size.
@@ -68,7 +80,8 @@ class DepthEstimator:
         """
         check_image(rgb)
         height, width = rgb.shape[:2]
-        working = working_size(height, width, self._model.config.resolution, self._model.multiple)
+        area = resolution or self._model.config.resolution
+        working = working_size(height, width, area, self._model.multiple)
         resized = resize_image(rgb, working)
         with torch.inference_mode():
             images = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]

@@ -72,3 +72,15 @@ def test_a_cloud_of_nothing_is_an_empty_view():
     points = np.full((4, 4, 3), np.nan, np.float32)
     view = oblique_view(points, np.zeros((4, 4, 3), np.uint8), CAMERA, (64, 48))
     assert (view == CLOUD_BACKGROUND).all()
+
+
+def test_an_error_is_a_panel_and_colours_follow_the_measured_depth(example):
+    plain = Example("a", example.rgb, example.disparity, example.depth)
+    error = np.full(example.depth.shape, 0.25, np.float32)
+    judged = Example("a", example.rgb, example.disparity, example.depth, error=error)
+    one, more = draw_figure([plain], "t"), draw_figure([judged], "t")
+    assert more.shape[1] - one.shape[1] >= PANEL_WIDTH
+    halved = Example("a", example.rgb, example.disparity / 2, example.depth, error=error)
+    assert (draw_figure([halved], "t") != more).any()  # own colours would hide a wrong scale
+    unjudged = Example("a", example.rgb, example.disparity / 2, example.depth)
+    assert (draw_figure([unjudged], "t") == one).all()
