@@ -19,7 +19,7 @@ class Shards:
     """
 
     def __init__(self, folder: str | Path):
-        self._pairs = [_open_pair(path) for path in sorted(Path(folder).glob("shard-*-rgb.npy"))]
+        self._open(sorted(Path(folder).glob("shard-*-rgb.npy")))
         if not self._pairs:
             raise DataError(
                 f"there are no shards in {folder}: render some with "
@@ -27,16 +27,35 @@ class Shards:
             )
         self._ends = np.cumsum([len(rgb) for rgb, _ in self._pairs])
 
+    def _open(self, paths: list[Path]) -> None:
+        self._paths = paths
+        self._pairs = [_open_pair(path) for path in paths]
+
+    def __getstate__(self) -> dict:
+        return {"_paths": self._paths, "_ends": self._ends}  # a pickled memory map is a copy
+
+    def __setstate__(self, state: dict) -> None:
+        self._ends = state["_ends"]
+        self._open(state["_paths"])
+
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        shard, offset = self._place(index)
+        rgb, depth = self._pairs[shard]
+        return np.asarray(rgb[offset]), depth[offset].astype(np.float32)
+
+    def name(self, index: int) -> str:
+        """``shard-00003/17``: the shard, and the image in it."""
+        shard, offset = self._place(index)
+        return f"{self._paths[shard].name.removesuffix('-rgb.npy')}/{offset}"
+
+    def _place(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
             raise IndexError(index)
         shard = int(np.searchsorted(self._ends, index, side="right"))
-        rgb, depth = self._pairs[shard]
-        offset = index - (int(self._ends[shard - 1]) if shard else 0)
-        return np.asarray(rgb[offset]), depth[offset].astype(np.float32)
+        return shard, index - (int(self._ends[shard - 1]) if shard else 0)
 
 
 def _open_pair(rgb_path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Hypersim: photographs of 461 rendered indoor scenes with exact depth."""

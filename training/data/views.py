@@ -1,0 +1,59 @@
+"""From an image with depth to the tensors of a sample: crop, mirror, resize, normalise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from training.config import DataConfig
+from training.data.disparity import depth_to_disparity, normalise_disparity
+
+Batch = dict[str, torch.Tensor]
+"""rgb (B, 3, H, W) in [-1, 1]; disparity (B, 1, H, W) in [-1, 1]; valid (B, 1, H, W) bool."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is taken of an image: ``rows`` and ``columns`` of it, mirrored or not."""
+
+    rows: slice
+    columns: slice
+    flipped: bool
+
+
+def draw_view(height: int, width: int, data: DataConfig, rng: np.random.Generator) -> View:
+    """Draw crop and flip for an image of a size; the flip does not depend on the size."""
+    crop_h = round(height * rng.uniform(data.crop_min, 1))
+    crop_w = round(width * rng.uniform(data.crop_min, 1))
+    top, left = rng.integers(height - crop_h + 1), rng.integers(width - crop_w + 1)
+    flipped = data.flip and bool(rng.random() < 0.5)
+    return View(slice(top, top + crop_h), slice(left, left + crop_w), flipped)
+
+
+def view_sample(rgb: np.ndarray, depth: np.ndarray, size: tuple[int, int], view: View) -> Batch:
+    """The tensors of a view of an image, resized to ``size`` (height, width)."""
+    rgb, depth = rgb[view.rows, view.columns], depth[view.rows, view.columns]
+    if view.flipped:
+        rgb, depth = rgb[:, ::-1], depth[:, ::-1]
+    size = (size[1], size[0])
+    shrinks = rgb.shape[0] * rgb.shape[1] > size[0] * size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    rgb = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=method)
+    depth = cv2.resize(np.ascontiguousarray(depth), size, interpolation=cv2.INTER_NEAREST)
+    valid = np.isfinite(depth)
+    disparity = depth_to_disparity(np.where(valid, depth, 0))
+    return {
+        "rgb": torch.from_numpy(rgb).permute(2, 0, 1).float() / 127.5 - 1,
+        "disparity": torch.from_numpy(normalise_disparity(disparity, valid))[None],
+        "valid": torch.from_numpy(valid)[None],
+    }
+
+
+def make_sample(
+    rgb: np.ndarray, depth: np.ndarray, data: DataConfig, rng: np.random.Generator
+) -> Batch:
+    """Crop, flip, resize and normalise one image; depth is taken at the nearest pixel."""
+    return view_sample(rgb, depth, data.size, draw_view(*rgb.shape[:2], data, rng))
