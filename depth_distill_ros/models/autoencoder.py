@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from depth_distill_ros.errors import ConfigError
 
 Autoencoder = AutoencoderKL | AutoencoderTiny
+Generators = torch.Generator | list[torch.Generator]
 
 DOWNSAMPLING = 8
 """Pixels per latent along each side, for every preset."""
@@ -64,22 +66,38 @@ def build_autoencoder(preset: str) -> Autoencoder:
 
 
 def encode(
-    autoencoder: Autoencoder, images: torch.Tensor, generator: torch.Generator | None = None
+    autoencoder: Autoencoder, images: torch.Tensor, generator: Generators | None = None
 ) -> torch.Tensor:
     """Scaled latents of images.
 
     Args:
         images: (B, 3, H, W) in [-1, 1], sides multiples of 8.
-        generator: draws from the posterior (as Lotus trains); without one the posterior's mean
-            is returned. AutoencoderTiny has no posterior and ignores it.
+        generator: draws from the posterior (as Lotus trains), one for all images or a list of
+            one an image; without any the posterior's mean is returned. AutoencoderTiny has no posterior and ignores it.
 
     Returns:
         (B, C, H/8, W/8), multiplied by the autoencoder's ``scaling_factor``.
     """
+    return draw_latents(autoencoder, moments(autoencoder, images), generator)
+
+
+def moments(autoencoder: Autoencoder, images: torch.Tensor) -> torch.Tensor:
+    """What the encoder knows of images (B, 3, H, W): mean and logarithm of the variance of the
+    posterior, (B, 2C, H/8, W/8); of AutoencoderTiny the latents themselves, (B, C, H/8, W/8)."""
+    encoded = autoencoder.encode(images)
     if isinstance(autoencoder, AutoencoderTiny):
-        latents = autoencoder.encode(images).latents
+        return encoded.latents
+    return encoded.latent_dist.parameters
+
+
+def draw_latents(
+    autoencoder: Autoencoder, moments: torch.Tensor, generator: Generators | None = None
+) -> torch.Tensor:
+    """Scaled latents (B, C, H/8, W/8) of ``moments``, drawn by ``generator`` as in ``encode``."""
+    if isinstance(autoencoder, AutoencoderTiny):
+        latents = moments
     else:
-        posterior = autoencoder.encode(images).latent_dist
+        posterior = DiagonalGaussianDistribution(moments)
         latents = posterior.mode() if generator is None else posterior.sample(generator)
     return latents * autoencoder.config.scaling_factor
 
@@ -95,7 +113,7 @@ def decode_map(autoencoder: Autoencoder, latents: torch.Tensor) -> torch.Tensor:
 
 
 def encode_map(
-    autoencoder: Autoencoder, maps: torch.Tensor, generator: torch.Generator | None = None
+    autoencoder: Autoencoder, maps: torch.Tensor, generator: Generators | None = None
 ) -> torch.Tensor:
     """Latents of one-channel maps (B, 1, H, W) in [-1, 1], repeated to three channels."""
     return encode(autoencoder, maps.expand(-1, 3, -1, -1), generator)

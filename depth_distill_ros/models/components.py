@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from diffusers.utils import logging
-from safetensors.torch import load_file, safe_open, save_file
+from safetensors.torch import safe_open, save_file
 from torch import nn
 
 from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models.dpt_head import DPTHead
 from depth_distill_ros.models.hub import read_json
 from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.weight_files import WEIGHTS_NAME, check_fit, load_folder, shapes_of
 
-WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 _CLASSES = {
     "unet": (UNet2DConditionModel,),
     "autoencoder": (AutoencoderKL, AutoencoderTiny),
@@ -25,38 +25,48 @@ _CLASSES = {
     "head": (DPTHead,),
 }
 
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
 
 def load_component(folder: Path, part: str) -> nn.Module:
     """One part of a model in evaluation mode, float32, on the CPU.
 
     Args:
-        folder: its folder, with ``config.json`` and the weights.
+        folder: its folder, with ``config.json`` and the weights as safetensors: one file,
+            shards, or the half-precision variant.
         part: "unet", "autoencoder", "prior" or "head".
 
     Raises:
-        ModelError: a file is missing or damaged, or weights and configuration do not match; the
-            message lists what differs.
+        ModelError: a file is missing or damaged, there are only pickles, or weights and
+            configuration do not match; the message lists what differs.
     """
-    fields = read_json(folder / "config.json")
-    cls = _class_of(part, fields)
-    weights = folder / WEIGHTS_NAME
-    if not weights.exists():
-        raise ModelError(f"the model lacks {weights}: copy or fetch it again")
-    try:
-        with _quiet_diffusers():
-            module = cls.from_config(fields)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be built: {error}") from error
-    _load_weights(module, load_tensors(weights), part)
+    module = build_component(folder, part, empty=True)  # no random weights that are thrown away
+    tensors = _current_names(load_folder(folder))
+    own = shapes_of(module.state_dict())
+    check_fit(own, shapes_of(tensors), f"the weights of {part} do not fit its config.json")
+    # Copied: tensors in a mapped file are not aligned, which changes the last bits of results.
+    module.to_empty(device="cpu").load_state_dict(tensors)
     return module.float().eval()
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a safetensors file; ModelError when it cannot be read."""
+def build_component(folder: Path, part: str, empty: bool = False) -> nn.Module:
+    """The network that a part's ``config.json`` describes, with random weights.
+
+    Args:
+        folder: its folder.
+        part: "unet", "autoencoder", "prior" or "head".
+        empty: build it on the meta device: shapes and configuration, no memory.
+
+    Raises:
+        ModelError: the file is missing or damaged, or names another class than the part's.
+    """
+    fields = read_json(folder / "config.json")
+    cls = _class_of(part, fields)
     try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises its own error types, all of them a bad file
-        raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
+        with _quiet_diffusers(), torch.device("meta" if empty else "cpu"):
+            return cls.from_config(fields)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder / 'config.json'} cannot be built: {error}") from error
 
 
 def save_component(module: nn.Module, folder: Path, dtype: torch.dtype | None = None) -> None:
@@ -106,27 +116,15 @@ def _class_of(part: str, fields: dict) -> type:
     return by_name[name]
 
 
-def _load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], part: str) -> None:
-    own = module.state_dict()
-    missing = sorted(own.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - own.keys())
-    shapes = [
-        f"{key}: {tuple(tensors[key].shape)} stored, {tuple(own[key].shape)} expected"
-        for key in own.keys() & tensors.keys()
-        if own[key].shape != tensors[key].shape
-    ]
-    if missing or unknown or shapes:
-        found = [
-            f"{len(items)} {label} (first: {items[0]})"
-            for label, items in (
-                ("missing", missing),
-                ("unknown", unknown),
-                ("of another shape", sorted(shapes)),
-            )
-            if items
-        ]
-        raise ModelError(f"the weights of {part} do not fit its config.json: {'; '.join(found)}")
-    module.load_state_dict(tensors)
+def _current_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Names of today for the attention in autoencoders that diffusers saved before 0.15."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        if ".attentions." in name:
+            for old, new in _OLD_ATTENTION.items():
+                name = name.replace(f".{old}.", f".{new}.")
+        renamed[name] = tensor
+    return renamed
 
 
 @contextlib.contextmanager

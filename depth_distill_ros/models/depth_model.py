@@ -6,6 +6,7 @@ A model is a folder in diffusers style::
     unet/  autoencoder/          diffusers folders (config.json, safetensors)
     prior/  head/                where the configuration names them
     prompt.safetensors           the embedding of the empty prompt, (1, tokens, channels)
+    training.json                what it learned from and how, where that is known
     README.md                    model card
 
 Student and teacher are the same class: D²epth is this model with the full-size UNet.
@@ -17,7 +18,6 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -28,46 +28,22 @@ from torch import nn
 from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
-from depth_distill_ros.models.components import load_component, load_tensors, save_component
+from depth_distill_ros.models.components import build_component, load_component, save_component
 from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead
 from depth_distill_ros.models.feature_taps import FeatureTaps
+from depth_distill_ros.models.model_config import (
+    FORMAT,
+    DepthModelConfig,
+    plain_card,
+    read_config,
+)
+from depth_distill_ros.models.pipelines import is_pipeline, load_lotus
 from depth_distill_ros.models.presets import build_parts, find_preset
 from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.provenance import FILE as PROVENANCE_FILE
+from depth_distill_ros.models.provenance import Provenance, read_provenance
 from depth_distill_ros.models.unet import latent_multiple, task_token
-
-FORMAT = "depth_distill_ros.DepthModel"
-
-
-@dataclass(frozen=True)
-class DepthModelConfig:
-    """What a checkpoint must carry so that nobody has to guess how to use it.
-
-    Attributes:
-        decoder: "autoencoder" (the frozen decoder, mean of three channels) or "head" (DPT).
-        prior: whether the UNet's input begins with the latents of a data-driven prior.
-        timestep: the one step; 999 is the papers' T = 1000.
-        value_space: what the output is proportional to; "disparity" (1 / depth).
-        normalisation: how targets were brought to [-1, 1].
-        resolution: (height, width) whose area inputs are resized to; the aspect is kept.
-        teachers: names and licences of the networks that this one learned from.
-    """
-
-    name: str
-    decoder: str = "autoencoder"
-    prior: bool = False
-    timestep: int = 999
-    value_space: str = "disparity"
-    normalisation: str = "quantiles 2 % and 98 % to -1 and 1"
-    resolution: tuple[int, int] = (576, 768)
-    teachers: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        if self.decoder not in ("autoencoder", "head"):
-            raise ModelError(f"decoder must be 'autoencoder' or 'head', not '{self.decoder}'")
-        if self.value_space != "disparity":
-            raise ModelError(
-                f"the model predicts '{self.value_space}': this version reads disparity only"
-            )
+from depth_distill_ros.models.weight_files import load_tensors
 
 
 class DepthModel(nn.Module):
@@ -81,9 +57,11 @@ class DepthModel(nn.Module):
         prior: DepthPrior | None = None,
         head: DPTHead | None = None,
         prompt: torch.Tensor | None = None,
+        provenance: Provenance | None = None,
     ):
         super().__init__()
         self.config = config
+        self.provenance = provenance or Provenance()
         self.unet = unet
         self.autoencoder = autoencoder
         self.prior = prior
@@ -101,6 +79,12 @@ class DepthModel(nn.Module):
             raise ModelError("config.json and the folder disagree about whether there is a prior")
         if (self.config.decoder == "head") and self.head is None:
             raise ModelError("config.json names a head as the decoder but there is none")
+        width = self.unet.config.cross_attention_dim
+        if self.prompt.shape[-1] != width:
+            raise ModelError(
+                f"the prompt's embedding has {self.prompt.shape[-1]} channels, the UNet's "
+                f"cross-attention takes {width}: compute it with the UNet's own text encoder"
+            )
         if actual != expected:
             raise ModelError(
                 f"the UNet takes {actual} channels, the autoencoder and prior give {expected}: "
@@ -113,13 +97,14 @@ class DepthModel(nn.Module):
         return ae.DOWNSAMPLING * max(4, latent_multiple(self.unet))
 
     def encode(
-        self, images: torch.Tensor, generator: torch.Generator | None = None
+        self, images: torch.Tensor, generator: ae.Generators | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The UNet's input, and the head's guide.
 
         Args:
             images: (B, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
-            generator: draws the latents from the posterior instead of taking its mean.
+            generator: draws the latents from the posterior instead of taking its mean; one for
+                all images or a list of one an image.
 
         Returns:
             ``[z_prior, z_rgb]`` (B, C, H/8, W/8), or ``z_rgb`` alone without a prior; and the
@@ -183,12 +168,15 @@ class DepthModel(nn.Module):
             return self.head([taps[name] for name in HEAD_TAPS], guide)
 
     @classmethod
-    def from_preset(cls, preset: str, seed: int | None = None, **changes) -> DepthModel:
+    def from_preset(
+        cls, preset: str, seed: int | None = None, empty_unet: bool = False, **changes
+    ) -> DepthModel:
         """A randomly initialised model of a named preset.
 
         Args:
             preset: a key of ``presets.PRESETS``.
             seed: of the initialisation; None leaves the global generator alone.
+            empty_unet: leave the UNet on the meta device, for what needs the other parts alone.
             changes: fields of ``DepthModelConfig`` to set.
 
         Raises:
@@ -198,7 +186,7 @@ class DepthModel(nn.Module):
         with torch.random.fork_rng(enabled=seed is not None):
             if seed is not None:
                 torch.manual_seed(seed)
-            parts = build_parts(recipe)
+            parts = build_parts(recipe, empty_unet)
         config = DepthModelConfig(
             name=changes.pop("name", preset),
             decoder="autoencoder" if recipe.head_width is None else "head",
@@ -208,19 +196,49 @@ class DepthModel(nn.Module):
         return cls(dataclasses.replace(config, **changes), **parts)
 
     @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path | None = None) -> DepthModel:
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path | None = None,
+        value_space: str | None = None,
+        empty_unet: bool = False,
+    ) -> DepthModel:
         """Load a model in evaluation mode, float32, on the CPU.
+
+        Args:
+            name_or_folder: a bundled model's name, a folder, or ``owner/name@<commit>`` on the
+                Hub; a folder of this package or Lotus-D's published diffusers pipeline.
+            value_space: what a pipeline predicts, where its name does not say so.
+            empty_unet: leave the UNet on the meta device, for what needs the other parts alone.
 
         Raises:
             ModelError: the name resolves to nothing, a file is missing, or weights and
                 configuration do not match; the message lists what differs.
         """
         folder = hub.resolve(name_or_folder)
-        config = _read_config(folder)
-        parts = {part: load_component(folder / part, part) for part in _part_names(config)}
+        if is_pipeline(folder):
+            return cls._from_lotus(folder, str(name_or_folder), value_space, empty_unet)
+        config = read_config(folder)
+        names = [name for name in _part_names(config) if name != "unet" or not empty_unet]
+        parts = {name: load_component(folder / name, name) for name in names}
+        if empty_unet:
+            parts["unet"] = build_component(folder / "unet", "unet", empty=True)
         prompt_file = folder / "prompt.safetensors"
         prompt = load_tensors(prompt_file)["prompt"].float() if prompt_file.exists() else None
-        return cls(config, **parts, prompt=prompt).eval()
+        return cls(config, **parts, prompt=prompt, provenance=read_provenance(folder)).eval()
+
+    @classmethod
+    def _from_lotus(
+        cls, folder: Path, source: str, value_space: str | None, empty_unet: bool
+    ) -> DepthModel:
+        parts = load_lotus(folder, source, value_space, empty_unet)
+        config = DepthModelConfig(name="lotus-d", value_space=parts.value_space)
+        return cls(
+            config,
+            parts.unet,
+            parts.autoencoder,
+            prompt=parts.prompt,
+            provenance=parts.provenance,
+        ).eval()
 
     def save_pretrained(
         self, folder: str | Path, dtype: torch.dtype | None = None, card: str | None = None
@@ -243,7 +261,10 @@ class DepthModel(nn.Module):
             save_file({"prompt": prompt.to(dtype or prompt.dtype)}, staged / "prompt.safetensors")
             fields = {"_class_name": FORMAT, **dataclasses.asdict(self.config)}
             (staged / "config.json").write_text(json.dumps(fields, indent=2) + "\n")
-            (staged / "README.md").write_text(card or _plain_card(self.config))
+            if self.provenance != Provenance():
+                history = json.dumps(self.provenance.to_json(), indent=2)
+                (staged / PROVENANCE_FILE).write_text(history + "\n")
+            (staged / "README.md").write_text(card or plain_card(self.config))
             if folder.exists():
                 folder.rename(Path(scratch) / "replaced")
             staged.rename(folder)
@@ -256,27 +277,3 @@ def _part_names(config: DepthModelConfig) -> tuple[str, ...]:
     if config.decoder == "head":
         names.append("head")
     return tuple(names)
-
-
-def _read_config(folder: Path) -> DepthModelConfig:
-    fields = hub.read_json(folder / "config.json")
-    if fields.pop("_class_name", None) != FORMAT:
-        raise ModelError(
-            f"{folder}/config.json does not describe a {FORMAT}: is this the folder of a whole "
-            "model, or of one of its parts?"
-        )
-    for key in ("resolution", "teachers"):
-        if key in fields:
-            fields[key] = tuple(fields[key])
-    try:
-        return DepthModelConfig(**fields)
-    except TypeError as error:
-        raise ModelError(f"{folder}/config.json: {error}") from error
-
-
-def _plain_card(config: DepthModelConfig) -> str:
-    teachers = ", ".join(config.teachers) or "none"
-    return (
-        f"# {config.name}\n\nAffine-invariant disparity in one step, for `depth_distill_ros`.\n\n"
-        f"Learned from: {teachers}.\n"
-    )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from depth_distill_ros.errors import ModelError
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 DEFAULT_MODEL = "d3epth-tiny"
+PATTERNS = ("*.json", "*.safetensors", "README.md", "tokenizer/merges.txt")
+"""Files of a model on the Hub: ours, and a diffusers pipeline's."""
+
 _HUB_ID = re.compile(r"^(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})$")
 _UNPINNED_ID = re.compile(r"^[\w.-]+/[\w.-]+(@.*)?$")
 
@@ -19,13 +23,13 @@ def bundled_models() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(WEIGHTS_FOLDER.glob("*/config.json"))}
 
 
-def resolve(name_or_folder: str | Path | None = None) -> Path:
+def resolve(name_or_folder: str | Path | None = None, patterns: Sequence[str] = PATTERNS) -> Path:
     """The folder of a model.
 
     Args:
         name_or_folder: a bundled model's name, a folder, or ``owner/name@<40-digit commit>`` on
-            the Hugging Face Hub (downloaded once to its cache: JSON, safetensors and the card
-            only). ``None`` is the default model.
+            the Hugging Face Hub, downloaded once to its cache. ``None`` is the default model.
+        patterns: files to download: no pickles, no code.
 
     Raises:
         ModelError: nothing of that name exists, or a Hub id is not pinned to a commit.
@@ -38,7 +42,7 @@ def resolve(name_or_folder: str | Path | None = None) -> Path:
     if folder.is_dir():
         return folder
     if match := _HUB_ID.match(name):
-        return _download(match["repo"], match["revision"])
+        return _download(match["repo"], match["revision"], patterns)
     if _UNPINNED_ID.match(name) and not folder.parent.is_dir():
         raise ModelError(
             f"'{name}' is no folder, and as a Hugging Face id it lacks its revision: write "
@@ -50,13 +54,18 @@ def resolve(name_or_folder: str | Path | None = None) -> Path:
     )
 
 
-def _download(repo: str, revision: str) -> Path:
+def is_hub_id(name: str) -> bool:
+    """Whether a name is a Hub id pinned to a commit, and no folder here."""
+    return _HUB_ID.match(name) is not None and not Path(name).is_dir()
+
+
+def _download(repo: str, revision: str, patterns: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        patterns = ["*.json", "*.safetensors", "README.md"]
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+        allowed = list(patterns)
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=allowed))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"could not fetch {repo} at {revision}: {error}. Download it on a machine with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -51,13 +52,19 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def build_parts(preset: Preset) -> dict[str, nn.Module | None]:
-    """Randomly initialised ``unet``, ``autoencoder``, ``prior`` and ``head`` of a preset."""
+def build_parts(preset: Preset, empty_unet: bool = False) -> dict[str, nn.Module | None]:
+    """Randomly initialised ``unet``, ``autoencoder``, ``prior`` and ``head`` of a preset.
+
+    Args:
+        preset: which.
+        empty_unet: build the UNet on the meta device: shapes and configuration, no memory.
+    """
     autoencoder = build_autoencoder(preset.autoencoder)
     prior = DepthPrior() if preset.prior else None
     latents = autoencoder.config.latent_channels
     in_channels = latents + (prior.latent_channels if prior is not None else 0)
-    unet = build_unet(preset.unet, in_channels=in_channels)
+    with torch.device("meta") if empty_unet else nullcontext():
+        unet = build_unet(preset.unet, in_channels=in_channels)
     head = None
     if preset.head_width is not None:
         head = build_head(unet, preset.head_width)
