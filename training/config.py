@@ -13,13 +13,46 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 Recipe = TypeVar("Recipe")
 
 
+DataKind = Literal["shards", "hypersim", "virtual_kitti", "frames", "stream"]
+
+
 @dataclass(frozen=True)
-class DataConfig:
-    """Rendered shards to learn from.
+class FeedConfig:
+    """One of several data sets to learn from.
 
     Attributes:
-        folder: shards as written by ``python -m training.scenes``.
-        render: images to render into ``folder`` when it holds none; 0 never renders.
+        kind: as in :class:`DataConfig`.
+        folder: as in :class:`DataConfig`.
+        share: of the images, relative to the other shares.
+        size: (height, width) of the training images; None takes ``data.size``.
+        list: as in :class:`DataConfig`.
+    """
+
+    kind: DataKind
+    folder: str
+    share: float = 1.0
+    size: tuple[int, int] | None = None
+    list: str = ""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to learn from: one data set, or several in ``mix``.
+
+    Attributes:
+        kind: "shards" are rendered scenes; "hypersim" and "virtual_kitti" are official layouts or
+            what their preparation commands wrote; "frames" is a folder of RGB-D sequences of your
+            own; "stream" is any prepared data set.
+        folder: where the data set lies; a prepared one may also be a URL.
+        list: file with the frames to take of an official layout, one a line; empty takes all of
+            the training split.
+        mix: several data sets instead of ``kind``, ``folder`` and ``list``. Marigold and Lotus
+            take Hypersim for 90 % and Virtual KITTI for 10 % of their batches.
+        block: images in a row of one data set, where there are several: 16 in Marigold and Lotus;
+            0 is a whole batch.
+        cache: folder for shards that are fetched from a URL; empty is the user's cache folder.
+        cache_gb: what that folder may hold of each data set.
+        render: rendered scenes to make in ``folder`` when it holds none; 0 never renders.
         render_seed: seed of those scenes.
         tier: asset tier of those scenes.
         kinds: scene kinds of those scenes.
@@ -28,7 +61,13 @@ class DataConfig:
         flip: mirror half of the images (the only augmentation of Lotus).
     """
 
+    kind: DataKind = "shards"
     folder: str = "runs/scenes"
+    list: str = ""
+    mix: tuple[FeedConfig, ...] = ()
+    block: int = 0
+    cache: str = ""
+    cache_gb: float = 50.0
     render: int = 0
     render_seed: int = 0
     tier: Literal["procedural", "full"] = "procedural"
@@ -66,8 +105,9 @@ class RunConfig:
     Attributes:
         output: folder of the run: ``checkpoints/``, ``logs/`` (TensorBoard) and ``model/``.
         steps: optimiser steps.
-        batch_size: images a step and process, before accumulation.
-        accumulation: micro-batches a step.
+        batch_size: images an optimiser step, over all processes: the batch of the papers.
+        micro_batch: images a process holds at once; gradients accumulate until the batch is
+            full. 0 is the whole share of a process. It changes memory and speed, not the result.
         seed: of every random draw; each is a function of the seed and the step alone, so a
             resumed run continues as if it had never stopped.
         mixed_precision: "no", "bf16" or "fp16".
@@ -75,18 +115,45 @@ class RunConfig:
         log_every: steps between TensorBoard entries.
         workers: loader processes; 0 loads in the training process.
         ema: decay of the running average of the weights that is saved as the model; 0 for none.
+        max_skipped: share of samples that may be unreadable before the run stops. They are
+            replaced by the next readable one and listed in ``skipped.jsonl`` of the output.
     """
 
     output: str
     steps: int = 4000
     batch_size: int = 8
-    accumulation: int = 1
+    micro_batch: int = 0
     seed: int = 42
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     save_every: int = 500
     log_every: int = 10
     workers: int = 0
     ema: float = 0.0
+    max_skipped: float = 0.01
+
+
+@dataclass(frozen=True)
+class SpeedConfig:
+    """Memory against time; none of it changes what is computed but for rounding.
+
+    Attributes:
+        gradient_checkpointing: compute the activations of the trained UNet, and of a decoder
+            that gradients pass, again in the backward pass instead of keeping them.
+        frozen_dtype: in which frozen networks (teacher, autoencoder, prior) are kept and
+            compute. They hand float32 back; losses are always in float32. float16 is refused
+            where gradients pass them.
+        channels_last: memory layout of the convolutions' weights, which their outputs follow.
+        compile: ``torch.compile`` the blocks of the trained and the teacher's UNet.
+        cache: folder of latents and teacher predictions made by ``python -m training.cache``
+            for this recipe of stage 1; empty computes them at every step. Features of the
+            teacher are always computed.
+    """
+
+    gradient_checkpointing: bool = False
+    frozen_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    cache: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,10 +163,14 @@ class CommonConfig:
     run: RunConfig
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
 
 
 def parse_recipe(
-    recipe: type[Recipe], description: str, arguments: Sequence[str] | None = None
+    recipe: type[Recipe],
+    description: str,
+    arguments: Sequence[str] | None = None,
+    resumable: bool = True,
 ) -> tuple[Recipe, bool]:
     """Read ``--config FILE.yaml`` and dotted overrides such as ``--run.steps 10``.
 
@@ -107,6 +178,7 @@ def parse_recipe(
         recipe: the dataclass to fill.
         description: first line of ``--help``.
         arguments: the command line; None takes the process'.
+        resumable: whether the command has ``--resume``.
 
     Returns:
         The recipe, and whether ``--resume`` was given. Wrong or unknown keys end the process
@@ -114,11 +186,12 @@ def parse_recipe(
     """
     parser = ArgumentParser(prog=_program(recipe), description=description)
     parser.add_argument("--config", action=ActionConfigFile, help="a recipe in YAML")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    if resumable:
+        parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_class_arguments(recipe, None, fail_untyped=True)
     parsed = parser.instantiate(parser.parse_args(arguments))
     fields = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(recipe)}
-    return recipe(**fields), parsed.resume
+    return recipe(**fields), resumable and parsed.resume
 
 
 def _program(recipe: type) -> str:

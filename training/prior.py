@@ -21,9 +21,9 @@ from depth_distill_ros.models.components import save_component
 from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite0
 from training.command import run_command
 from training.config import CommonConfig
-from training.data.batches import Batch
-from training.losses.midas import affine_invariant_loss
-from training.trainer import Losses, Objective
+from training.data.views import Batch
+from training.losses.midas import affine_invariant_loss, count_pixels
+from training.objective import Counts, Losses, Objective
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,13 @@ class PriorObjective(Objective):
         """The encoder learns slower than the decoder."""
         return self._recipe.encoder_rate if ".encoder." in f".{parameter_name}" else 1.0
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
+    def counts(self, batch: Batch) -> Counts:
+        """The pixels that count at each scale."""
+        return {"pixels": count_pixels(batch["disparity"], batch["valid"])}
+
+    def forward(
+        self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
+    ) -> Losses:
         """The affine-invariant loss at full size."""
         disparity, _ = self.prior(batch["rgb"])
         size = batch["disparity"].shape[-2:]
@@ -73,6 +79,7 @@ class PriorObjective(Objective):
             batch["disparity"],
             batch["valid"],
             gradient_weight=self._recipe.gradient_weight,
+            count=counts["pixels"],
         )
         return {"loss": loss}
 

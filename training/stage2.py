@@ -13,24 +13,29 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.presets import build_head
 from training.command import run_command
 from training.config import CommonConfig
-from training.data.batches import Batch
-from training.latents import load_model
+from training.data.views import Batch
+from training.history import autoencoder_credit, next_stage
+from training.latents import load_autoencoder, load_model
 from training.losses.affine import fit_scale_shift
 from training.losses.dynamic_weighting import DynamicWeightAverage
-from training.losses.gradient_matching import gradient_matching_loss
+from training.losses.gradient_matching import count_differences, gradient_matching_loss
 from training.losses.masking import masked_mean
 from training.losses.scale_shift_invariant import aligned_absolute_error
-from training.trainer import Losses, Objective
+from training.objective import Counts, Losses, Objective
+from training.timing import span
 
-_WEIGHTED = ("ssi", "gradient")
+_WEIGHTED = {"hybrid": ("ssi", "gradient"), "ssi": ("ssi",)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,11 @@ class Stage2Recipe(CommonConfig):
 
     Attributes:
         name: of the saved model.
-        model: the model to start from: stage 1's folder, or ``random:<preset>``.
+        model: the model to start from: stage 1's folder; for D²epth Lotus-D, as a pipeline's
+            folder, a pinned Hub id or a model of this package; or ``random:<preset>``.
+        autoencoder: "model" keeps the model's; else a folder, a pinned Hub id or
+            ``random:<preset>`` whose encoder and decoder take its place. The paper names none.
+        losses: "hybrid" is the paper's pair; "ssi" its ablation without the gradient loss (Table 4).
         head_width: width of a new DPT head; 0 decodes with what the model has.
         delta: δ of eq. 4, on disparity in [-1, 1]; the paper gives none.
         temperature: τ of eq. 5.
@@ -52,6 +61,8 @@ class Stage2Recipe(CommonConfig):
 
     name: str = "d3epth"
     model: str = ""
+    autoencoder: str = "model"
+    losses: Literal["hybrid", "ssi"] = "hybrid"
     head_width: int = 0
     delta: float = 0.01
     temperature: float = 2.0
@@ -73,40 +84,56 @@ class Stage2Objective(Objective):
         if recipe.head_width:
             head = build_head(model.unet, recipe.head_width)
             config = dataclasses.replace(config, decoder="head")
+        autoencoder, credits = model.autoencoder, []
+        if recipe.autoencoder != "model":
+            autoencoder = load_autoencoder(recipe.autoencoder)
+            credits.append(autoencoder_credit(recipe.autoencoder, autoencoder))
+        history = next_stage(model.provenance, "training.stage2", recipe, *credits)
         self.model = DepthModel(
-            config, model.unet, model.autoencoder, model.prior, head, model.prompt
+            config, model.unet, autoencoder, model.prior, head, model.prompt, history
         )
-        self.freeze(*(m for m in (model.autoencoder, model.prior) if m is not None))
-        self._weighting = DynamicWeightAverage(_WEIGHTED, recipe.temperature)
+        self.freeze(*(m for m in (autoencoder, model.prior) if m is not None))
+        if self.model.head is not None:  # it reads the blocks; the UNet's own output is not used
+            self.freeze(self.model.unet.conv_norm_out, self.model.unet.conv_out)
+        self._weighting = DynamicWeightAverage(_WEIGHTED[recipe.losses], recipe.temperature)
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
+    def counts(self, batch: Batch) -> Counts:
+        """The valid pixels, and the pairs of them that have a gradient."""
+        valid = batch["valid"]
+        return {"pixels": valid.sum(), "differences": count_differences(valid)}
+
+    def blocks(self) -> list[nn.Module]:
+        """The UNet's blocks."""
+        return list(named_blocks(self.model.unet).values())
+
+    def forward(
+        self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
+    ) -> Losses:
         """ "ssi", "gradient", "anchor", and their weighted sum."""
-        with torch.no_grad():  # the mean of the posterior: what inference will see
+        with span("encode"), torch.no_grad():  # the posterior's mean: what inference will see
             latents, guide = self.model.encode(batch["rgb"])
-        predicted = self.model.disparity_from(latents, guide).float()
-        target, valid = batch["disparity"], batch["valid"]
+        with span("student"):
+            predicted = self.model.disparity_from(latents, guide).float()
+        target, valid, pixels = batch["disparity"], batch["valid"], counts["pixels"]
         if predicted.shape != target.shape:
             size = target.shape[-2:]
             predicted = F.interpolate(predicted, size, mode="bilinear", align_corners=False)
         scale, shift = fit_scale_shift(predicted, target, valid)
         aligned = scale * predicted + shift
         # The fit would turn a map that lies inside out, and reward it: only the anchor sees those.
+        # They stay in the denominators, which are known before the forward pass.
         counted = valid & (scale > 0) if self._recipe.anchor_weight else valid
-        ssi = aligned_absolute_error(aligned, target, counted)
-        gradient = gradient_matching_loss(aligned, target, counted, self._recipe.delta)
-        anchor = masked_mean((predicted - target).abs(), valid)
-        weights = self._weighting.weights
-        loss = weights["ssi"] * ssi + weights["gradient"] * gradient
-        return {
-            "loss": loss + self._recipe.anchor_weight * anchor,
-            "ssi": ssi,
-            "gradient": gradient,
-            "anchor": anchor,
-        }
+        ssi = aligned_absolute_error(aligned, target, counted, pixels)
+        delta, differences = self._recipe.delta, counts["differences"]
+        gradient = gradient_matching_loss(aligned, target, counted, delta, differences)
+        anchor = masked_mean((predicted - target).abs(), valid, pixels)
+        losses = {"ssi": ssi, "gradient": gradient, "anchor": anchor}
+        weighted = sum(weight * losses[name] for name, weight in self._weighting.weights.items())
+        return {"loss": weighted + self._recipe.anchor_weight * anchor, **losses}
 
     def end_epoch(self, means: dict[str, float]) -> None:
         """Update λ from the means of the epoch that ended (eq. 5)."""
-        self._weighting.update({name: means[name] for name in _WEIGHTED})
+        self._weighting.update({name: means[name] for name in self._weighting.names})
 
     def extra_state(self) -> dict:
         """The history of the dynamic weighting."""

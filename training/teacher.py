@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from depth_distill_ros.models.feature_taps import named_blocks
 from training.command import run_command
 from training.config import CommonConfig
-from training.data.batches import Batch
-from training.latents import compose, encode_batch, load_autoencoder, load_prior
+from training.data.views import Batch
+from training.latents import compose, count_latents, encode_batch, load_autoencoder, load_prior
 from training.losses.latent import latent_loss
-from training.trainer import Losses, Objective
+from training.objective import Counts, Losses, Objective
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,24 @@ class TeacherObjective(Objective):
         self.model = compose(recipe.name, recipe.unet, autoencoder, prior, recipe.data.size)
         self.freeze(*(m for m in (autoencoder, prior) if m is not None))
 
-    def forward(self, batch: Batch, generator: torch.Generator) -> Losses:
+    def counts(self, batch: Batch) -> Counts:
+        """The valid latents of the depth task."""
+        return {"latents": count_latents(batch)}
+
+    def blocks(self) -> list[nn.Module]:
+        """The UNet's blocks."""
+        return list(named_blocks(self.model.unet).values())
+
+    def forward(
+        self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
+    ) -> Losses:
         """L_Latent of both tasks."""
-        latents = encode_batch(self.model, batch, generator)
+        latents = encode_batch(self.model, batch, generators)
         predicted = self.model.predict_latents(latents.inputs, ("depth", "reconstruction"))
         depth, image = predicted.chunk(2)
-        return {"loss": latent_loss(depth, latents.depth, image, latents.image, latents.mask)}
+        count = counts["latents"]
+        loss = latent_loss(depth, latents.depth, image, latents.image, latents.mask, count)
+        return {"loss": loss}
 
     def save_model(self, folder: Path) -> None:
         """Save the whole model: it predicts depth through the autoencoder's decoder."""

@@ -72,8 +72,9 @@ def test_stage2_gradients_flow_through_the_frozen_decoder(shards):
         run=RunConfig(output="unused", batch_size=2), data=data, model="random:tiny"
     )
     objective = Stage2Objective(recipe).train()
-    batch = StepBatches(Shards(shards), data, recipe.run)[0]
-    objective(batch, torch.Generator().manual_seed(0))["loss"].backward()
+    batch = StepBatches(Shards(shards), data, recipe.run)[0].tensors
+    generators = [torch.Generator().manual_seed(0)] * 2
+    objective(batch, generators, objective.counts(batch))["loss"].backward()
     assert all(p.grad is None for p in objective.model.autoencoder.parameters())
     named = objective.model.unet.named_parameters()
     convolutions = [p for name, p in named if "resnets" in name and "conv" in name]
@@ -91,7 +92,7 @@ def test_a_depth_map_inside_out_is_not_rewarded_by_the_alignment(shards):
     run = RunConfig(output="unused", batch_size=1)
     recipe = Stage2Recipe(run=run, data=data, model="random:tiny", head_width=8, anchor_weight=1)
     objective = Stage2Objective(recipe).eval()
-    batch = StepBatches(Shards(shards), data, run)[0]
+    batch = StepBatches(Shards(shards), data, run)[0].tensors
     last = objective.model.head.refine[-1]
     ssi = {}
     with torch.no_grad():
@@ -99,7 +100,7 @@ def test_a_depth_map_inside_out_is_not_rewarded_by_the_alignment(shards):
         for _ in range(2):
             predicted = torch.nn.functional.interpolate(objective.model(batch["rgb"]), (32, 64))
             scale, _ = fit_scale_shift(predicted, batch["disparity"], batch["valid"])
-            losses = objective(batch, torch.Generator())
+            losses = objective(batch, [torch.Generator()], objective.counts(batch))
             ssi[bool(scale > 0)] = float(losses["ssi"])
             assert losses["anchor"] > 0
             last.weight.neg_()

@@ -14,7 +14,10 @@ from depth_distill_ros.errors import ConfigError, DataError
 from training import checkpoint as ckpt
 from training.config import CommonConfig, DataConfig, OptimizerConfig, RunConfig
 from training.data.shards import Shards
-from training.trainer import Objective, schedule, train
+from training.divergence import DivergenceError
+from training.objective import Objective
+from training.optimisation import schedule
+from training.trainer import train
 
 
 class Line(Objective):
@@ -24,19 +27,20 @@ class Line(Objective):
         super().__init__()
         self.layer = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
         self.last = torch.nn.Conv2d(4, 1, 1)
-        self.frozen = torch.nn.BatchNorm2d(3)
-        self.freeze(self.frozen)
+        self.still = torch.nn.BatchNorm2d(3)
+        self.freeze(self.still)
         for index, parameter in enumerate(self.parameters()):
             torch.nn.init.constant_(parameter, 0.1 * (index + 1))
         self.epochs: list[float] = []
         self._calls, self._stop_after = 0, stop_after
 
-    def forward(self, batch, generator):
+    def forward(self, batch, generators, counts):
         self._calls += 1
         if self._calls > self._stop_after:
             raise KeyboardInterrupt
-        noise = torch.randn(batch["rgb"].shape, generator=generator)
-        predicted = self.last(self.layer(self.frozen(batch["rgb"] + 0.01 * noise)))
+        shape = batch["rgb"].shape[1:]
+        noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
+        predicted = self.last(self.layer(self.still(batch["rgb"] + 0.01 * noise)))
         return {"loss": (predicted - batch["disparity"]).square().mean()}
 
     def end_epoch(self, means):
@@ -100,15 +104,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(source, tmp_path):
 
 def test_accumulation_equals_the_larger_batch(source, tmp_path):
     class Exact(Line):
-        def forward(self, batch, generator):
+        def forward(self, batch, generators, counts):
             predicted = self.last(batch["rgb"].repeat(1, 2, 1, 1)[:, :4])
             return {"loss": (predicted - batch["disparity"]).square().mean()}
 
     weights = []
-    for name, size, accumulation in (("one", 4, 1), ("two", 2, 2)):
+    for name, size, micro in (("one", 4, 0), ("two", 4, 2)):
         objective = Exact()
         objective.layer.requires_grad_(False)
-        settings = recipe(tmp_path / name, batch_size=size, accumulation=accumulation, ema=0.0)
+        settings = recipe(tmp_path / name, batch_size=size, micro_batch=micro, ema=0.0)
         train(objective, source, settings)
         weights.append(objective.last.weight.detach())
     assert torch.allclose(*weights, atol=1e-6)
@@ -116,9 +120,9 @@ def test_accumulation_equals_the_larger_batch(source, tmp_path):
 
 def test_frozen_modules_stay_as_they_are(source, tmp_path):
     objective = Line()
-    before = {k: v.clone() for k, v in objective.frozen.state_dict().items()}
+    before = {k: v.clone() for k, v in objective.still.state_dict().items()}
     train(objective, source, recipe(tmp_path))
-    assert all(torch.equal(before[k], v) for k, v in objective.frozen.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in objective.still.state_dict().items())
 
 
 def test_an_existing_run_is_not_overwritten(source, tmp_path):
@@ -135,11 +139,11 @@ def test_resuming_with_another_recipe_names_the_difference(source, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(source, tmp_path):
     class Breaks(Line):
-        def forward(self, batch, generator):
-            losses = super().forward(batch, generator)
+        def forward(self, batch, generators, counts):
+            losses = super().forward(batch, generators, counts)
             return {"loss": losses["loss"] * (float("nan") if self._calls > 8 else 1.0)}
 
-    with pytest.raises(FloatingPointError, match="not finite at step"):
+    with pytest.raises(DivergenceError, match="of step 9 are not finite"):
         train(Breaks(), source, recipe(tmp_path))
     saved = ckpt.load_checkpoint(ckpt.list_checkpoints(tmp_path)[-1])
     assert saved.step == 6
@@ -169,3 +173,36 @@ def test_old_checkpoints_go_and_a_damaged_one_is_named(source, tmp_path):
 def test_schedules_by_hand(kind, step, expected):
     config = OptimizerConfig(schedule=kind, warmup_steps=10, final_ratio=0.01)
     assert schedule(config, step, 110) == pytest.approx(expected)
+
+
+def test_a_run_that_diverged_may_go_on_with_a_lower_rate(source, tmp_path, capsys):
+    train(Line(), source, recipe(tmp_path, steps=2))
+    lower = recipe(tmp_path, steps=2)
+    lower = replace(lower, optimizer=replace(lower.optimizer, learning_rate=0.01))
+    train(Line(), source, lower, resume=True)
+    assert "optimizer.learning_rate was 0.05, now 0.01" in capsys.readouterr().out
+
+
+def test_losses_are_kept_to_the_last_digit(source, tmp_path):
+    train(Line(), source, recipe(tmp_path, steps=4, log_every=2))
+    records = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [2, 4]
+    assert set(records[0]) == {"step", "loss", "learning_rate"}
+
+
+def test_half_precision_scales_its_losses_and_resumes(source, tmp_path):
+    """fp16 on the CPU; the scale is part of the checkpoint."""
+    half = recipe(tmp_path / "fp16", ema=0.0, mixed_precision="fp16")
+    objective = Line()
+    train(objective, source, half)
+    assert objective.epochs[-1] < 0.5 * objective.epochs[0]
+    saved = ckpt.load_checkpoint(ckpt.list_checkpoints(tmp_path / "fp16")[-1])
+    assert saved.state["scaler"]["scale"] > 0
+
+
+def test_a_checkpoint_of_another_network_is_refused(source, tmp_path):
+    train(Line(), source, recipe(tmp_path, steps=2))
+    other = Line()
+    other.more = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(DataError, match="another network: more"):
+        train(other, source, recipe(tmp_path, steps=2), resume=True)

@@ -4,4 +4,9 @@ Maps are (B, 1, H, W). A mask has the map's shape, bool or non-negative weights,
 pixels; whatever an invalid pixel holds, NaN included, reaches neither value nor gradient. Means
 run over all valid elements of the batch, so an image without any contributes nothing, and a batch
 without any gives 0 with zero gradients.
+
+A mean over valid elements takes an optional ``count``, its denominator, in place of the number it
+finds in its own arguments. The trainer gives the mean count of a step's micro-batches, over all
+processes: the mean of the micro-batches' losses is then the loss of the whole batch, however
+unevenly the valid pixels lie.
 """

@@ -47,9 +47,23 @@ def neighbour_pairs(values: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
     )
 
 
+def count_differences(mask: Tensor) -> Tensor:
+    """N of :func:`gradient_matching_loss`: the differences of neighbours that count, a scalar.
+
+    Args:
+        mask: (B, 1, H, W), bool or non-negative weights.
+    """
+    weights = mask if mask.is_floating_point() else mask.float()
+    return sum((after * before).sum() for after, before in neighbour_pairs(weights))
+
+
 @full_precision
 def gradient_matching_loss(
-    prediction: Tensor, target: Tensor, mask: Tensor, delta: float = 0.01
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    delta: float = 0.01,
+    count: Tensor | None = None,
 ) -> Tensor:
     r"""Mean reverse Huber loss of the gradients' differences in four directions.
 
@@ -68,6 +82,8 @@ def gradient_matching_loss(
         mask: (B, 1, H, W), bool or non-negative weights.
         delta: threshold of the reverse Huber loss, > 0, in the target's unit. The paper gives no
             value; 0.01 is 0.5 % of the range [-1, 1].
+        count: N in place of the mask's own (:func:`count_differences`), see
+            :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0; 0 without two valid neighbours.
@@ -79,11 +95,10 @@ def gradient_matching_loss(
         raise ValueError(f"delta must be positive, got {delta}")
     prediction, target, weights = blank_invalid(prediction, target, mask)
     # Differences are linear, so those of the residual are the differences of the gradients.
-    total, count = weights.new_zeros(()), weights.new_zeros(())
+    total = weights.new_zeros(())
     for (after, before), (weight_after, weight_before) in zip(
         neighbour_pairs(target - prediction), neighbour_pairs(weights), strict=True
     ):
         weight = weight_after * weight_before
         total = total + (weight * reverse_huber(after - before, delta)).sum()
-        count = count + weight.sum()
-    return quotient(total, count)
+    return quotient(total, count_differences(weights) if count is None else count)

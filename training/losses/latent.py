@@ -34,7 +34,9 @@ def latent_mask(mask: Tensor, factor: int = 8) -> Tensor:
 
 
 @full_precision
-def latent_mse(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+def latent_mse(
+    prediction: Tensor, target: Tensor, mask: Tensor | None = None, count: Tensor | None = None
+) -> Tensor:
     r"""Mean squared error of latents, over the valid ones.
 
     .. math::
@@ -45,6 +47,7 @@ def latent_mse(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -
         target: (B, C, h, w).
         mask: (B, 1, h, w) at the latents' size (:func:`latent_mask`), bool or non-negative
             weights; None takes all.
+        count: Σ w of the mask in place of the mask's own, see :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0; 0 where nothing is valid.
@@ -66,7 +69,8 @@ def latent_mse(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -
         )
     valid = mask > 0
     error = prediction.where(valid, 0.0) - target.to(prediction.dtype).where(valid, 0.0)
-    return masked_mean(error.square(), mask.to(error.dtype))
+    total = None if count is None else count * prediction.shape[1]
+    return masked_mean(error.square(), mask.to(error.dtype), total)
 
 
 def latent_loss(
@@ -75,6 +79,7 @@ def latent_loss(
     image_prediction: Tensor,
     image_target: Tensor,
     mask: Tensor | None = None,
+    count: Tensor | None = None,
 ) -> Tensor:
     r"""L_Latent: target supervision of the depth task plus the reconstruction task, 1 : 1.
 
@@ -90,6 +95,7 @@ def latent_loss(
         image_prediction: S(z_x, T, s_x), (B, C, h, w).
         image_target: z_x, (B, C, h, w).
         mask: (B, 1, h, w), see :func:`latent_mask`; None takes all.
+        count: Σ w of the mask in place of the mask's own, see :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0.
@@ -97,7 +103,7 @@ def latent_loss(
     Raises:
         ValueError: shapes that do not fit each other.
     """
-    depth = latent_mse(depth_prediction, depth_target, mask)
+    depth = latent_mse(depth_prediction, depth_target, mask, count)
     return depth + latent_mse(image_prediction, image_target)
 
 

@@ -45,17 +45,19 @@ def check_map(tensor: Tensor, name: str) -> None:
         raise ValueError(f"{name} must be (B, 1, H, W), got {tuple(tensor.shape)}")
 
 
-def masked_mean(values: Tensor, weights: Tensor) -> Tensor:
+def masked_mean(values: Tensor, weights: Tensor, count: Tensor | None = None) -> Tensor:
     """Weighted mean of all elements, Σ w·v / Σ w; 0 with zero gradients where all weights are 0.
 
     Args:
         values: any shape, finite everywhere.
         weights: broadcastable to ``values``, non-negative.
+        count: a scalar in place of Σ w, the sum of the weights broadcast to ``values``.
 
     Returns:
         A scalar.
     """
-    return quotient((weights * values).sum(), weights.expand_as(values).sum())
+    total = weights.expand_as(values).sum() if count is None else count
+    return quotient((weights * values).sum(), total)
 
 
 def quotient(numerator: Tensor, denominator: Tensor) -> Tensor:

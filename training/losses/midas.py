@@ -55,8 +55,28 @@ def median_mad_normalise(disparity: Tensor, mask: Tensor) -> tuple[Tensor, Tenso
 
 
 @full_precision
+def count_pixels(target: Tensor, mask: Tensor, scales: int = 4) -> Tensor:
+    r"""M_k of :func:`affine_invariant_loss`: the pixels that count at each scale.
+
+    Args:
+        target: disparity (B, 1, H, W).
+        mask: (B, 1, H, W), > 0 where valid.
+        scales: K ≥ 1.
+
+    Returns:
+        (K,), M_0 first: the valid pixels of the images that tell something.
+    """
+    _, informative = median_mad_normalise(target, mask)
+    return _count_at_scales((mask > 0) & informative, scales)
+
+
+@full_precision
 def trimmed_absolute_error(
-    prediction: Tensor, target: Tensor, mask: Tensor, trim: float = 0.1
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    trim: float = 0.1,
+    count: Tensor | None = None,
 ) -> Tensor:
     r"""Mean absolute error without each image's largest residuals (MiDaS, L_ssitrim).
 
@@ -71,6 +91,7 @@ def trimmed_absolute_error(
         mask: (B, 1, H, W), > 0 where valid.
         trim: share of the residuals to drop, in [0, 1). MiDaS drops 0.2 of its noisy labels;
             rendered depth is exact, what is to be ignored there is thin structure.
+        count: Σ M_n in place of the mask's own, see :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0; 0 without valid pixels.
@@ -82,17 +103,22 @@ def trimmed_absolute_error(
         raise ValueError(f"trim must be in [0, 1), got {trim}")
     prediction, target, weights = blank_invalid(prediction, target, mask)
     valid = (weights > 0).flatten(1)
-    count = valid.sum(dim=1, keepdim=True)
-    kept = count - (trim * count.double()).floor().to(count.dtype)
+    number = valid.sum(dim=1, keepdim=True)
+    kept = number - (trim * number.double()).floor().to(number.dtype)
     residual = (prediction - target).abs().flatten(1).where(valid, torch.inf)
     ordered = residual.sort(dim=1).values
     rank = torch.arange(ordered.shape[1], device=ordered.device)
-    return quotient(ordered.where(rank < kept, 0.0).sum(), 2 * count.sum())
+    total = number.sum() if count is None else count
+    return quotient(ordered.where(rank < kept, 0.0).sum(), 2 * total)
 
 
 @full_precision
 def multi_scale_gradient_loss(
-    prediction: Tensor, target: Tensor, mask: Tensor, scales: int = 4
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    scales: int = 4,
+    count: Tensor | None = None,
 ) -> Tensor:
     r"""Absolute gradients of the residual at several scales (MiDaS, L_reg).
 
@@ -107,6 +133,8 @@ def multi_scale_gradient_loss(
         target: normalised disparity (B, 1, H, W).
         mask: (B, 1, H, W), > 0 where valid.
         scales: K ≥ 1.
+        count: (K,), M_k in place of the mask's own (:func:`count_pixels`), see
+            :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0; 0 without two valid neighbours.
@@ -118,16 +146,17 @@ def multi_scale_gradient_loss(
         raise ValueError(f"scales must be at least 1, got {scales}")
     prediction, target, weights = blank_invalid(prediction, target, mask)
     residual, valid = prediction - target, (weights > 0).to(prediction.dtype)
+    counts = _count_at_scales(valid, scales) if count is None else count
     loss = residual.new_zeros(())
-    for step in (2**scale for scale in range(scales)):
-        coarse, coarse_valid = residual[..., ::step, ::step], valid[..., ::step, ::step]
+    for scale in range(scales):
+        coarse, coarse_valid = _at_scale(residual, scale), _at_scale(valid, scale)
         differences = neighbour_pairs(coarse)[:2]  # horizontal and vertical
         both_valid = neighbour_pairs(coarse_valid)[:2]
         total = sum(
             (a * b * (after - before).abs()).sum()
             for (after, before), (a, b) in zip(differences, both_valid, strict=True)
         )
-        loss = loss + quotient(total, coarse_valid.sum())
+        loss = loss + quotient(total, counts[scale])
     return loss
 
 
@@ -139,6 +168,7 @@ def affine_invariant_loss(
     trim: float = 0.1,
     scales: int = 4,
     gradient_weight: float = 0.5,
+    count: Tensor | None = None,
 ) -> Tensor:
     r"""Trimmed error plus α times the multi-scale gradients of normalised maps (MiDaS).
 
@@ -153,6 +183,8 @@ def affine_invariant_loss(
         trim: see :func:`trimmed_absolute_error`.
         scales: see :func:`multi_scale_gradient_loss`.
         gradient_weight: α; 0.5 in MiDaS.
+        count: (K,), see :func:`count_pixels`, in place of this batch's own, see
+            :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0, in units of the target's mean absolute deviation; 0 without valid pixels.
@@ -164,8 +196,18 @@ def affine_invariant_loss(
     target, informative = median_mad_normalise(target, weights)
     weights = weights * informative
     prediction, _ = median_mad_normalise(prediction, weights)
-    loss = trimmed_absolute_error(prediction, target, weights, trim)
-    return loss + gradient_weight * multi_scale_gradient_loss(prediction, target, weights, scales)
+    pixels = None if count is None else count[0]
+    loss = trimmed_absolute_error(prediction, target, weights, trim, pixels)
+    edges = multi_scale_gradient_loss(prediction, target, weights, scales, count)
+    return loss + gradient_weight * edges
+
+
+def _at_scale(maps: Tensor, scale: int) -> Tensor:
+    return maps[..., :: 2**scale, :: 2**scale]
+
+
+def _count_at_scales(valid: Tensor, scales: int) -> Tensor:
+    return torch.stack([_at_scale(valid, scale).sum() for scale in range(scales)])
 
 
 def _sum(values: Tensor) -> Tensor:

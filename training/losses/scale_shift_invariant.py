@@ -10,7 +10,9 @@ from training.losses.precision import full_precision
 
 
 @full_precision
-def scale_shift_invariant_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def scale_shift_invariant_loss(
+    prediction: Tensor, target: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
     r"""Mean absolute error of the aligned prediction.
 
     .. math::
@@ -26,6 +28,7 @@ def scale_shift_invariant_loss(prediction: Tensor, target: Tensor, mask: Tensor)
         prediction: disparity (B, 1, H, W), any range.
         target: disparity (B, 1, H, W); its unit is the loss's.
         mask: (B, 1, H, W), bool or non-negative weights.
+        count: Σ w in place of the mask's own, see :mod:`training.losses`.
 
     Returns:
         A scalar ≥ 0; 0 without valid pixels.
@@ -40,15 +43,17 @@ def scale_shift_invariant_loss(prediction: Tensor, target: Tensor, mask: Tensor)
         >>> bool(loss < 1e-6)
         True
     """
-    return aligned_absolute_error(align(prediction, target, mask), target, mask)
+    return aligned_absolute_error(align(prediction, target, mask), target, mask, count)
 
 
 @full_precision
-def aligned_absolute_error(aligned: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+def aligned_absolute_error(
+    aligned: Tensor, target: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
     """L_SSI of a prediction that :func:`~training.losses.affine.align` has aligned before.
 
     For a step that needs the aligned map for the gradient loss too and fits only once. Arguments,
     result and errors as in :func:`scale_shift_invariant_loss`.
     """
     aligned, target, weights = blank_invalid(aligned, target, mask)
-    return masked_mean((target - aligned).abs(), weights)
+    return masked_mean((target - aligned).abs(), weights, count)

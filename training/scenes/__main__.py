@@ -3,12 +3,15 @@
 python -m training.scenes --preview sheet.png
 python -m training.scenes --output data/scenes --count 20000 --workers 2 --tier full
 python -m training.scenes --sequence out/frames --frames 90 --kind indoor
+
+Training sets are shared out by launchers (accelerate launch, torchrun), or by --part 2/3.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from depth_distill_ros.errors import DataError, UserError, refuse
@@ -34,9 +37,13 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--output", type=Path, metavar="DIR", help="render a training set")
     what.add_argument("--sequence", type=Path, metavar="DIR", help="render a moving camera")
     p.add_argument("--count", type=int, default=2400, help="images of a training set")
+    p.add_argument("--shard-size", type=int, help="images of a shard [240]")
     p.add_argument("--size", help="WIDTHxHEIGHT in pixels [256x192; a sequence 640x480]")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--workers", type=int, default=1, help="processes, one core each")
+    p.add_argument(
+        "--part", default="", metavar="I/N", help="of a training set, the I-th of N machines' part"
+    )
     p.add_argument("--tier", choices=("procedural", "full"), default="procedural", help="assets")
     p.add_argument("--kinds", help="comma-separated kinds, such as indoor,tabletop/bin")
     p.add_argument("--frames", type=int, default=90, help="length of a sequence")
@@ -51,14 +58,18 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.seed < 0:
         raise DataError("the seed must not be negative")
     if arguments.output:
-        from training.scenes.dataset import render_dataset
+        from training.scenes.dataset import Settings, render_share
+        from training.shares import Share, report
 
         size = parse_size(arguments.size or "256x192")
-        files = render_dataset(
-            arguments.output, arguments.count, size, arguments.seed, arguments.tier,
-            arguments.workers, kinds,
-        )  # fmt: skip
-        print(f"{arguments.count} images in {len(files)} shards: {arguments.output}")
+        settings = Settings(*size, arguments.seed, arguments.tier, kinds or ())
+        if arguments.shard_size:
+            settings = replace(settings, shard_size=arguments.shard_size)
+        share = Share.from_environment(arguments.part)
+        outcome = render_share(
+            arguments.output, arguments.count, settings, share, arguments.workers
+        )
+        report(outcome, share, str(arguments.output))
     elif arguments.sequence:
         from training.scenes.sequence import render_sequence
 

@@ -8,13 +8,12 @@ A shard is three files, the last of which marks it as finished:
   world, optical frame)
 
 What a shard holds follows from the data set's seed and the shard's number alone, so the number of
-workers does not matter and a data set can be made longer later.
+workers, processes and machines does not matter and a data set can be made longer later.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import os
 import queue
@@ -33,6 +32,7 @@ from training.scenes.files import replace_file
 from training.scenes.frame import shoot
 from training.scenes.photograph import random_look
 from training.scenes.renderer import Renderer
+from training.shares import Job, Outcome, Share, one_core_each, run_share, split
 
 FORMAT = 1
 SHARD_SIZE = 240
@@ -71,28 +71,43 @@ def render_dataset(
     Returns the info files. Raises DataError for a folder that holds another data set, unknown
     kinds, assets that were not fetched, or a machine without EGL.
     """
-    output = Path(output)
-    mixture(kinds)  # refuse unknown kinds before any work
-    if count < 1 or shard_size < 1 or workers < 1 or min(size) < 16:
-        raise DataError("count and workers must be at least 1 and images at least 16 pixels wide")
     settings = Settings(*size, seed, tier, tuple(kinds or ()), shard_size)
-    _claim_folder(output, settings)
-    shards = [
-        (index, min(shard_size, count - index * shard_size))
-        for index in range(math.ceil(count / shard_size))
-    ]
-    todo = [(index, n) for index, n in shards if not _is_finished(output, index, n)]
-    done = count - sum(n for _, n in todo)
-    from tqdm import tqdm
+    render_share(output, count, settings, Share(), workers, progress)
+    return [_paths(Path(output), job.index)[2] for job in split(count, shard_size)]
 
-    with tqdm(total=count, initial=done, unit="image", disable=not progress) as bar:
-        if todo and workers == 1:
+
+def render_share(
+    output: str | Path,
+    count: int,
+    settings: Settings,
+    share: Share,
+    workers: int = 1,
+    progress: bool = True,
+) -> Outcome:
+    """Render one process' share of the shards of ``count`` images, with ``workers`` processes.
+
+    Raises DataError as ``render_dataset`` does.
+    """
+    output = Path(output)
+    mixture(settings.kinds or None)  # refuse unknown kinds before any work
+    sides = (settings.width, settings.height)
+    if count < 1 or settings.shard_size < 1 or workers < 1 or min(sides) < 16:
+        raise DataError("count and workers must be at least 1 and images at least 16 pixels wide")
+    _claim_folder(output, settings)
+
+    def work(todo: list[Job], tick) -> None:
+        if workers == 1:
+            one_core_each(share, tuple(ONE_CORE))
             assets, renderer = _prepare(settings)
-            for index, n in todo:
-                render_shard(output, settings, index, n, assets, renderer, bar.update)
-        elif todo:
-            _render_parallel(output, settings, todo, workers, bar.update)
-    return [_paths(output, index)[2] for index, _ in shards]
+            for job in todo:
+                render_shard(output, settings, job.index, job.size, assets, renderer, tick)
+        else:
+            _render_parallel(output, settings, todo, workers, tick)
+
+    jobs = split(count, settings.shard_size)
+    return run_share(
+        jobs, lambda job: _is_finished(output, job.index, job.size), work, share, progress
+    )
 
 
 def render_shard(
@@ -167,7 +182,10 @@ def _is_finished(output: Path, index: int, count: int) -> bool:
     paths = _paths(output, index)
     if not all(path.is_file() for path in paths):
         return False
-    return len(json.loads(paths[2].read_text(encoding="utf-8"))) == count
+    try:
+        return len(json.loads(paths[2].read_text(encoding="utf-8"))) == count
+    except ValueError:
+        return False  # damaged: rendered again
 
 
 def _prepare(settings: Settings) -> tuple[Assets, Renderer]:
@@ -190,7 +208,7 @@ def _work(output, settings: Settings, index: int, count: int) -> None:
     )
 
 
-def _render_parallel(output, settings: Settings, todo, workers: int, tick) -> None:
+def _render_parallel(output, settings: Settings, todo: list[Job], workers: int, tick) -> None:
     """Share the shards out over processes of one core each."""
     load_assets(settings.tier)  # a missing cache is refused here, not once in every worker
     context = multiprocessing.get_context("spawn")
@@ -201,7 +219,7 @@ def _render_parallel(output, settings: Settings, todo, workers: int, tick) -> No
         with ProcessPoolExecutor(
             min(workers, len(todo)), context, _start_worker, (settings, ticks)
         ) as pool:
-            pending = {pool.submit(_work, output, settings, index, n) for index, n in todo}
+            pending = {pool.submit(_work, output, settings, job.index, job.size) for job in todo}
             while pending:
                 try:
                     tick(ticks.get(timeout=0.5))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -78,6 +83,39 @@ def test_two_processes_render_the_same_as_one(data, tmp_path):
     render_dataset(tmp_path / "d", 10, seed=3, workers=2, **SMALL)
     complete = content(data)
     assert all(complete[name] == code for name, code in content(tmp_path / "d").items())
+
+
+def start(folder, rank: int, world: int) -> subprocess.Popen:
+    """One process of a launch: what accelerate and torchrun start, with their variables."""
+    launched = {"RANK": rank, "WORLD_SIZE": world, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": world}
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.scenes", *twelve(folder)],
+        env={**os.environ, **{name: str(value) for name, value in launched.items()}},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def twelve(folder) -> list[str]:
+    """The command line of the data set ``data``."""
+    return f"--output {folder} --count 12 --seed 3 --size 64x48 --shard-size 5".split()
+
+
+def test_two_launched_processes_share_the_work_and_survive_a_kill(data, tmp_path, capsys):
+    folder = tmp_path / "shared"
+    processes = [start(folder, rank, 2) for rank in range(2)]
+    finished = folder / "shard-00000-info.json"
+    while not finished.exists():  # rank 0 has two shards: kill it between them
+        assert processes[0].poll() is None
+        time.sleep(0.02)
+    processes[0].send_signal(signal.SIGKILL)
+    processes[0].wait()
+    assert processes[1].wait() == 0
+    first = finished.stat().st_mtime_ns
+    assert main(twelve(folder)) == 0
+    assert "complete: all 12 samples are there" in capsys.readouterr().out
+    assert finished.stat().st_mtime_ns == first
+    kept = {name: code for name, code in content(folder).items() if not name.endswith(".part")}
+    assert kept == content(data)
 
 
 def test_other_settings_in_the_same_folder_are_refused(data):

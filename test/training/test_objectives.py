@@ -1,0 +1,67 @@
+"""What the loop and its processes ask of every method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.autoencoder import AutoencoderObjective, AutoencoderRecipe
+from training.config import parse_recipe
+from training.data.batches import StepBatches
+from training.data.shards import Shards
+from training.prior import PriorObjective, PriorRecipe
+from training.stage1 import Stage1Objective, Stage1Recipe
+from training.stage2 import Stage2Objective, Stage2Recipe
+from training.teacher import TeacherObjective, TeacherRecipe
+
+RECIPES = Path(__file__).parents[2] / "config" / "training"
+METHODS = {
+    "autoencoder": (AutoencoderRecipe, AutoencoderObjective, ()),
+    "prior": (PriorRecipe, PriorObjective, ()),
+    "teacher": (TeacherRecipe, TeacherObjective, ()),
+    "stage1": (Stage1Recipe, Stage1Objective, ()),
+    "stage2": (Stage2Recipe, Stage2Objective, ()),
+    "stage2 without head": (Stage2Recipe, Stage2Objective, ("--head_width", "0")),
+}
+
+
+def build(method: str, shards: Path):
+    recipe_class, objective_class, more = METHODS[method]
+    config = str(RECIPES / f"debug_{method.split()[0]}.yaml")
+    arguments = ["--config", config, "--run.batch_size", "2", "--data.folder", str(shards), *more]
+    recipe, _ = parse_recipe(recipe_class, "", [*arguments, "--data.size", "[64, 64]"])
+    return objective_class(recipe).train(), StepBatches(Shards(shards), recipe.data, recipe.run)[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_trained_parameter_has_a_gradient(method, uneven_shards):
+    """DistributedDataParallel waits for the gradient of each of them."""
+    objective, micro = build(method, uneven_shards)
+    generators = [torch.Generator().manual_seed(k) for k in range(2)]
+    losses = objective(micro.tensors, generators, objective.counts(micro.tensors))
+    assert all(value.ndim == 0 for value in losses.values())
+    losses["loss"].backward()
+    unused = [n for n, p in objective.named_parameters() if p.requires_grad and p.grad is None]
+    assert unused == []
+    parts = {id(p) for block in objective.blocks() for p in block.parameters()}
+    assert parts <= {id(p) for p in objective.parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"prior"}))  # it has batch norms
+def test_an_image_does_not_know_what_it_shares_a_micro_batch_with(method, uneven_shards):
+    objective, micro = build(method, uneven_shards)
+
+    def losses(rows, counts):
+        batch = {key: value[rows] for key, value in micro.tensors.items()}
+        generators = [torch.Generator().manual_seed(k) for k in rows]
+        with torch.no_grad():
+            return objective(batch, generators, counts)
+
+    counts = objective.counts(micro.tensors)
+    half = {name: value / 2 for name, value in counts.items()}
+    whole, parts = losses([0, 1], counts), [losses([k], half) for k in (0, 1)]
+    for name, value in whole.items():
+        mean = sum(float(part[name]) for part in parts) / 2
+        assert float(value) == pytest.approx(mean, rel=1e-4, abs=1e-6), name
