@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
@@ -20,9 +20,6 @@ from depth_distill_ros.models.provenance import (
 from training.config import CommonConfig, DataConfig, FeedConfig, to_plain
 from training.data.streaming import read_index
 from training.student import ROOT_PATTERNS, Source
-
-if TYPE_CHECKING:
-    from training.stage1 import Stage1Recipe
 
 DATA_SETS = {
     "hypersim": ("Hypersim", "https://github.com/apple/ml-hypersim", "cc-by-sa-3.0"),
@@ -67,14 +64,21 @@ def inherited_licence_of(provenance: Provenance) -> str:
 
 
 def stage1_history(
-    recipe: Stage1Recipe, teacher: Credit, source: Source | None, autoencoder: nn.Module
+    recipe: CommonConfig,
+    teacher: Credit,
+    source: Source | None,
+    choice: str,
+    autoencoder: nn.Module,
 ) -> Provenance:
-    """The history of a student after stage 1: teacher, starting weights, autoencoder and data."""
+    """The history of a student after stage 1: teacher, starting weights, autoencoder and data.
+
+    ``choice`` is what the recipe calls the autoencoder.
+    """
     credits = [teacher]
     if source is not None:
         credits.append(source.credit)
-    if recipe.autoencoder not in ("teacher", "kl", "tiny"):  # those come with the other two
-        credits.append(autoencoder_credit(recipe.autoencoder, autoencoder))
+    if choice not in ("teacher", "kl", "tiny"):  # those come with the other two
+        credits.append(autoencoder_credit(choice, autoencoder))
     return Provenance().extended(
         _stage("training.stage1", recipe), (*credits, *data_credits(recipe.data))
     )

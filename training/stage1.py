@@ -169,7 +169,9 @@ class Stage1Objective(Objective):
             source=source,
             prompt=self.teacher.prompt.clone() if recipe.text == "empty" else None,
         )
-        self.model.provenance = stage1_history(recipe, teacher, source, autoencoder)
+        self.model.provenance = stage1_history(
+            recipe, teacher, source, recipe.autoencoder, autoencoder
+        )
         if not self._runs_teacher:
             self.teacher.unet = None
         self.freeze(self.teacher, autoencoder)

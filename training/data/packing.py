@@ -1,9 +1,17 @@
-"""The commands ``pack`` and ``verify`` of ``python -m training.data.streaming``."""
+"""Any data set as shards that can be streamed, and shards checked.
+
+python -m training.data.packing pack --kind shards --folder runs/scenes --output DIR
+python -m training.data.packing verify --folder DIR
+
+``pack`` turns any data set that a recipe can name into shards (webdataset tar files with an index);
+``verify`` checks a folder of shards against its index.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +90,8 @@ def _sha256(path: Path) -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="python -m training.data.streaming",
-        description=streaming.__doc__,
+        prog="python -m training.data.packing",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = p.add_subparsers(required=True, metavar="pack|verify")
@@ -106,3 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     arguments = parser().parse_args(argv)
     return run(arguments.command, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

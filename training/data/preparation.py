@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import queue
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import cv2
 from depth_distill_ros.errors import DataError, UserError, refuse
 from training.data.samples import Stored
 from training.data.store import About, Rejected, claim, finish, read_part, write_part
+from training.parallel import run_in_processes
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ def prepare(
                 for part in todo:
                     job(part, bar.update)
             else:
-                _in_parallel(job, todo, workers, bar.update)
+                calls = [(part,) for part in todo]
+                run_in_processes(_work, calls, workers, _start_worker, job, bar.update)
     except BrokenExecutor as error:
         raise DataError(
             "a worker process was killed, perhaps for want of memory: the same command, with fewer "
@@ -120,27 +120,6 @@ def _start_worker(job: _Job, ticks) -> None:
 
 def _work(part: str) -> None:
     _worker["job"](part, _worker["tick"])
-
-
-def _in_parallel(job: _Job, todo: list[str], workers: int, tick: Callable[[int], object]) -> None:
-    context = multiprocessing.get_context("spawn")
-    ticks = context.Queue()
-    pool = ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker, (job, ticks))
-    try:
-        pending = {pool.submit(_work, part) for part in todo}
-        while pending:
-            try:
-                tick(ticks.get(timeout=0.5))
-            except queue.Empty:
-                pass
-            finished = {future for future in pending if future.done()}
-            for future in finished:
-                future.result()
-            pending -= finished
-        while not ticks.empty():
-            tick(ticks.get())
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def summary(report: dict, expected: dict[int, str]) -> str:

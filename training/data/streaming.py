@@ -1,17 +1,13 @@
 """Prepared data sets read shard by shard, from this machine or over the network.
 
-python -m training.data.streaming pack --kind shards --folder runs/scenes --output DIR
-python -m training.data.streaming verify --folder DIR
-
-``pack`` turns any data set that a recipe can name into shards (webdataset tar files with an index);
-``verify`` checks a folder of shards against its index.
+Shards are webdataset tar files with an index; the preparation commands and
+``python -m training.data.packing`` write them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import tarfile
 import threading
 from collections import OrderedDict
@@ -217,7 +213,7 @@ def read_index(location: str) -> tuple[dict, str]:
             raise DataError(
                 f"{location} holds no prepared data set (there is no {INDEX}): make one with "
                 "python -m training.data.hypersim, training.data.virtual_kitti, or "
-                "training.data.streaming pack"
+                "training.data.packing pack"
             ) from error
     try:
         index = json.loads(data)
@@ -260,9 +256,3 @@ def _read(file: BinaryIO, member: _Member) -> bytes:
         return file.read(member.size)
     except OSError as error:
         raise DataError(f"a shard cannot be read: {error.strerror}") from error
-
-
-if __name__ == "__main__":
-    from training.data.packing import main
-
-    sys.exit(main())

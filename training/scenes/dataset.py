@@ -14,10 +14,7 @@ workers, processes and machines does not matter and a data set can be made longe
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import queue
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +22,7 @@ import cv2
 import numpy as np
 
 from depth_distill_ros.errors import DataError
+from training.parallel import run_in_processes
 from training.scenes.assets import Assets, Tier, load_assets
 from training.scenes.camera import is_useful
 from training.scenes.catalogue import build_scene, mixture
@@ -211,29 +209,14 @@ def _work(output, settings: Settings, index: int, count: int) -> None:
 def _render_parallel(output, settings: Settings, todo: list[Job], workers: int, tick) -> None:
     """Share the shards out over processes of one core each."""
     load_assets(settings.tier)  # a missing cache is refused here, not once in every worker
-    context = multiprocessing.get_context("spawn")
     before = {name: os.environ.get(name) for name in ONE_CORE}
     os.environ.update(ONE_CORE)
-    ticks = context.Queue()
+    calls = [(output, settings, job.index, job.size) for job in todo]
     try:
-        with ProcessPoolExecutor(
-            min(workers, len(todo)), context, _start_worker, (settings, ticks)
-        ) as pool:
-            pending = {pool.submit(_work, output, settings, job.index, job.size) for job in todo}
-            while pending:
-                try:
-                    tick(ticks.get(timeout=0.5))
-                except queue.Empty:
-                    pass
-                finished = {future for future in pending if future.done()}
-                for future in finished:
-                    future.result()
-                pending -= finished
+        run_in_processes(_work, calls, workers, _start_worker, settings, tick)
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-    while not ticks.empty():
-        tick(ticks.get())

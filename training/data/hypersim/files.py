@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from depth_distill_ros.errors import DataError
+from training.data.lists import read_lines
 
 SPLIT_FILE = "metadata_images_split_scene_v1.csv"
 PARTITIONS = {"train": 59543, "val": 7386, "test": 7690}
@@ -105,12 +106,8 @@ def read_list(path: Path) -> list[Row]:
     Raises:
         DataError: the list cannot be read, or a line of it names no frame.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the list {path} cannot be read: {error}") from error
     rows = []
-    for line in filter(str.strip, lines):
+    for line in read_lines(path):
         match = _LISTED.search(line)
         if not match:
             raise DataError(
@@ -118,8 +115,6 @@ def read_list(path: Path) -> list[Row]:
                 f"'{line[:80]}'"
             )
         rows.append(Row(match[1], match[2], int(match[3])))
-    if not rows:
-        raise DataError(f"the list {path} is empty")
     return list(dict.fromkeys(rows))
 
 

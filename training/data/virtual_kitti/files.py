@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from depth_distill_ros.errors import DataError
+from training.data.lists import read_lines
 
 FRAMES = {"Scene01": 447, "Scene02": 233, "Scene06": 270, "Scene18": 339, "Scene20": 837}
 """Frames of each drive, in every condition and camera."""
@@ -90,12 +91,8 @@ def read_list(path: Path) -> list[Row]:
     Raises:
         DataError: the list cannot be read, or a line of it names no frame.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the list {path} cannot be read: {error}") from error
     rows = []
-    for line in filter(str.strip, lines):
+    for line in read_lines(path):
         official, short = _PATH.search(line), _NAME.search(line)
         if official:
             scene, condition, _, camera, frame = official.groups()
@@ -107,8 +104,6 @@ def read_list(path: Path) -> list[Row]:
                 f"'{line[:80]}'"
             )
         rows.append(Row(Drive(scene, condition, int(camera)), int(frame)))
-    if not rows:
-        raise DataError(f"the list {path} is empty")
     return list(dict.fromkeys(rows))
 
 
