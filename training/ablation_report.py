@@ -16,6 +16,7 @@ PAPER = {
     "ssi": ("SSI Loss", "7.0 / 95.1", "9.4 / 90.7"),
     "hybrid": ("Hybrid Depth Loss", "7.1 / 94.8", "9.4 / 90.9"),
     "two-stage": ("Two-Stage", "7.0 / 95.1", "9.5 / 90.6"),
+    "two-stage-long": ("Two-Stage, all steps in each", "7.0 / 95.1", "9.5 / 90.6"),
 }
 """The paper's name of a variant, its NYUv2 and its KITTI (AbsRel / δ1, %): Tables 3 and 4."""
 
