@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -66,19 +67,25 @@ def test_left_overs_are_no_checkpoints_and_go(tmp_path):
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
 
 
-@pytest.fixture
-def file_limit():
-    """Sets how large a file may become; Python and safetensors then see a failing write."""
+@contextlib.contextmanager
+def file_limit(size):
+    """Limits how large a file may become; Python and safetensors then see a failing write.
+
+    No longer than a moment: the log that pytest itself writes to may be larger.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, file_limit):
+def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     for step in (1, 2):
         save_checkpoint(tmp_path, checkpoint(step))
-    file_limit(20_000)
-    with pytest.raises(CheckpointError, match="step 3 cannot be written.*step-00000002 is whole"):
+    refused = "step 3 cannot be written.*step-00000002 is whole"
+    with file_limit(20_000), pytest.raises(CheckpointError, match=refused):
         save_checkpoint(tmp_path, checkpoint(3, size=10_000))
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["step-00000001", "step-00000002"]
