@@ -83,17 +83,22 @@ def test_workers_do_not_hear_a_signal_to_the_whole_group(small, whole, shards, t
     assert_same_end(whole, output)
 
 
+def _saved_steps(output: Path) -> list[str]:
+    return [folder.name for folder in list_checkpoints(output)]
+
+
 @pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(kills, small, tmp_path):
     """Steps take no time here, so most kills hit a checkpoint that is being written or removed."""
-    steps = ("--run.steps", str(8 * kills), "--run.save_every", "1", "--run.ema", "0.9")
+    steps = ("--run.steps", str(15 * kills), "--run.save_every", "1", "--run.ema", "0.9")
     options, rng = (*steps, "--ballast", "300000"), random.Random(0)
     assert small("whole", *options).wait() == [0]
     output = tmp_path / "killed"
     for _ in range(kills):
+        before = _saved_steps(output)
         run = small("killed", *options, "--resume")
-        wait_for(run.trains_or_ended)
-        run.processes[0].join(rng.uniform(0.0, 0.6))
+        wait_for(lambda seen=before: _saved_steps(output) != seen)
+        time.sleep(rng.uniform(0.0, 0.05))  # a few steps more, in the middle of one
         run.processes[0].kill()
         assert run.wait() == [-signal.SIGKILL]
         for folder in list_checkpoints(output):  # what has its name is whole

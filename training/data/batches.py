@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from typing import Protocol
 
 import numpy as np
@@ -263,6 +264,8 @@ def batch_loader(
         pin_memory=pin_memory,
         multiprocessing_context="spawn" if workers else None,
     )
+    if workers:
+        resource_tracker.ensure_running()  # its start, otherwise among theirs, unblocks both signals
     deafened = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, deafened)  # the workers inherit the mask
     try:
