@@ -172,8 +172,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--warmup", type=int, default=2, help="steps before that [2]")
     options, overrides = parser.parse_known_args(arguments)
     try:
-        if options.steps < 1 or options.warmup < 0:
-            raise ConfigError("--steps must be at least 1 and --warmup not negative")
+        if options.steps < 1 or options.warmup < 0 or options.steps + options.warmup < 2:
+            raise ConfigError(
+                "--steps must be at least 1, --warmup not negative, and both together 2: memory is "
+                "highest from the second step on, when the optimiser has its state"
+            )
         command = options.command or find_command(options.recipe)
         recipe, _ = parse_recipe(
             recipe_class(command), __doc__, ["--config", str(options.recipe), *overrides]

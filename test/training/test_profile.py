@@ -101,6 +101,10 @@ def test_the_command_prints_time_memory_and_the_verdict(shards, capsys):
     [
         (("--recipe", "absent.yaml"), "absent.yaml"),
         (("--recipe", str(RECIPES / "debug_stage1.yaml"), "--steps", "0"), "--steps"),
+        (
+            ("--recipe", str(RECIPES / "debug_stage1.yaml"), "--steps", "1", "--warmup", "0"),
+            "both together 2",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(arguments, message, capsys):
