@@ -65,6 +65,16 @@ class Recorder(Node):
         self._writer.write(connection, time.time_ns(), raw)
 
 
+def _spin_until_signal(node: Node) -> None:
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except RuntimeError:  # the signal ended the context between two of spin's own looks at it
+        if rclpy.ok():
+            raise
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Record until a signal comes; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -77,8 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         Writer(options.bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer,
         open(options.log, "w", encoding="ascii") as log,
     ):
-        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-            rclpy.spin(Recorder(writer, log, options.cloud_period))  # until the signal
+        _spin_until_signal(Recorder(writer, log, options.cloud_period))
     # The bag is whole now. rclpy's own handler of the signal may be shutting the context down at
     # this moment, and the second of the two fails.
     with contextlib.suppress(RuntimeError):
