@@ -21,8 +21,16 @@ class ImageError(UserError):
     """An image that cannot be read, or whose array has the wrong type or shape."""
 
 
+class OutOfMemoryError(UserError):
+    """Images that do not fit the memory of the device that the model runs on."""
+
+
 class MessageError(UserError):
     """A ROS message whose fields contradict each other or name an unknown encoding."""
+
+
+class ScaleError(UserError):
+    """Depth in metres that cannot be had from what was measured; the reason says what to change."""
 
 
 class BagError(UserError):

@@ -1,14 +1,10 @@
-"""Image and cloud messages to NumPy arrays and back; anything with the fields of a message passes.
+"""Depth images and clouds as messages, and clouds read back; anything with their fields passes.
 
 Nothing here imports ROS: outgoing messages are made of the classes handed in, and incoming ones may
-come from rclpy or from a bag reader.
+come from rclpy or from a bag reader. Pictures are read in `images.py`.
 
-Why neither cv_bridge nor sensor_msgs_py is on the hot path: cv_bridge is compiled against one
-version of NumPy (the packages of ROS break with NumPy 2, the wheel with NumPy 2.3 and OpenCV 5),
-and the wheel ignores `step` and `is_bigendian`; `sensor_msgs_py.create_cloud` takes 11 ms for a
-640x480 cloud that is copied into place in 1 ms. So the common encodings are decoded here, and
-cv_bridge, where it is installed, is asked for the others; sensor_msgs_py, where it is installed,
-reads clouds, and checks ours in the tests.
+Why sensor_msgs_py does not make the clouds: its `create_cloud` takes 11 ms for a 640x480 cloud that
+is copied into place in 1 ms. It reads clouds, where it is installed, and checks ours in the tests.
 """
 
 from __future__ import annotations
@@ -19,112 +15,53 @@ from typing import Any
 
 import numpy as np
 
-from depth_distill_ros.errors import MessageError
+from depth_distill_ros.errors import ConfigError, MessageError
 from depth_distill_ros.geometry.point_cloud import POINT
-
-# Bytes a pixel, and which bytes of a pixel are red, green and blue.
-_COLOUR_ENCODINGS = {
-    "rgb8": (3, (0, 1, 2)),
-    "bgr8": (3, (2, 1, 0)),
-    "rgba8": (4, (0, 1, 2)),
-    "bgra8": (4, (2, 1, 0)),
-    "mono8": (1, (0, 0, 0)),
-}
-NATIVE_ENCODINGS = (*_COLOUR_ENCODINGS, "mono16")
 
 _FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
 
 
-def image_to_rgb(message: Any) -> np.ndarray:
-    """The picture of a sensor_msgs/Image as a new contiguous uint8 array (H, W, 3), RGB.
-
-    rgb8, bgr8, rgba8, bgra8 (alpha is left out), mono8 and mono16 (its full range becomes 0..255,
-    rounded) are decoded here, with row padding (`step`) and byte order honoured; other encodings
-    by cv_bridge where it is installed.
-
-    Raises MessageError where the fields contradict each other or the encoding is unknown.
-    """
-    encoding = message.encoding
-    if message.width <= 0 or message.height <= 0:
-        raise MessageError(
-            f"the image has a size of {message.width}x{message.height} pixels: "
-            "check the camera driver's settings"
-        )
-    if len(message.data) == 0:
-        raise MessageError("the image has no data: check the camera driver")
-    if encoding == "mono16":
-        grey = _pixels(message, 2).view(">u2" if message.is_bigendian else "<u2")[..., 0]
-        rounded = (grey.astype(np.uint32) + 128) // 257
-        return _assemble([rounded] * 3)
-    if encoding in _COLOUR_ENCODINGS:
-        size, channels = _COLOUR_ENCODINGS[encoding]
-        pixels = _pixels(message, size)
-        return _assemble([pixels[..., channel] for channel in channels])
-    return _decode_with_cv_bridge(message)
-
-
-def _assemble(planes: list[np.ndarray]) -> np.ndarray:
-    """Three planes as one image. A plane at a time is three times as fast as a fancy index."""
-    rgb = np.empty((*planes[0].shape, 3), np.uint8)
-    for channel, plane in enumerate(planes):
-        rgb[..., channel] = plane
-    return rgb
-
-
-def _pixels(message: Any, size: int) -> np.ndarray:
-    """The bytes of the pixels, uint8 (H, W, size), without padding; shares memory where it can."""
-    height, width, step = message.height, message.width, message.step
-    data = message.data
-    if step < width * size:
-        raise MessageError(
-            f"step is {step} bytes, but a row of {width} {message.encoding} pixels takes "
-            f"{width * size}: the publisher must set step to the length of a row in bytes"
-        )
-    if len(data) != step * height:
-        raise MessageError(
-            f"the image has {len(data)} bytes of data, but step x height is "
-            f"{step} x {height} = {step * height}: it was truncated, or step is wrong"
-        )
-    flat = np.frombuffer(bytes(data) if isinstance(data, (list, tuple)) else data, np.uint8)
-    return flat.reshape(height, step)[:, : width * size].reshape(height, width, size)
-
-
-def _decode_with_cv_bridge(message: Any) -> np.ndarray:
-    native = ", ".join(NATIVE_ENCODINGS)
-    try:
-        from cv_bridge import CvBridge
-    except Exception as error:  # a build for another NumPy fails with more than ImportError
-        raise MessageError(
-            f"encoding '{message.encoding}' is not one of {native}, and cv_bridge cannot be used "
-            f"for it ({error}): publish one of these, or install cv_bridge"
-        ) from error
-    try:
-        picture = CvBridge().imgmsg_to_cv2(message, "rgb8")
-    except Exception as error:  # its own CvBridgeError, and what NumPy and OpenCV raise
-        raise MessageError(
-            f"cv_bridge cannot make rgb8 of encoding '{message.encoding}' ({error}): "
-            f"publish one of {native}"
-        ) from error
-    expected = (message.height, message.width, 3)
-    if picture.shape != expected or picture.dtype != np.uint8:
-        raise MessageError(
-            f"cv_bridge made {picture.dtype} {picture.shape} of encoding '{message.encoding}' "
-            f"instead of uint8 {expected}: publish one of {native}"
-        )
-    return np.ascontiguousarray(picture)
-
-
 def float_image(values: np.ndarray, header: Any, image_type: type) -> Any:
     """A 32FC1 image of float32 (H, W): disparity, or depth in metres with NaN and inf (REP 117)."""
-    height, width = values.shape
+    return _image(np.asarray(values, np.float32), header, image_type, "32FC1")
+
+
+def depth_image(depth: np.ndarray, header: Any, image_type: type, encoding: str = "32FC1") -> Any:
+    """An image of planar depth in metres, float32 (H, W), as REP 118 wants it.
+
+    32FC1 is metres as they are: NaN is invalid, +inf beyond range, -inf too close (REP 117).
+    16UC1 is millimetres, rounded, and 0 for all that has no such number: NaN, both infinities,
+    negative depth and depth beyond 65.535 m; invalid and beyond range cannot be told apart there.
+
+    Raises ConfigError for another encoding.
+    """
+    if encoding == "32FC1":
+        return float_image(depth, header, image_type)
+    if encoding != "16UC1":
+        raise ConfigError(f"depth images are 32FC1 or 16UC1, not '{encoding}'")
+    millimetres = np.multiply(depth, np.float32(1000), dtype=np.float32)
+    np.rint(millimetres, out=millimetres)
+    known = (millimetres > 0) & (millimetres <= np.iinfo(np.uint16).max)
+    millimetres[~known] = 0
+    return _image(millimetres.astype(np.uint16), header, image_type, "16UC1")
+
+
+def rgb_image(rgb: np.ndarray, header: Any, image_type: type) -> Any:
+    """An rgb8 image of uint8 (H, W, 3)."""
+    return _image(rgb, header, image_type, "rgb8")
+
+
+def _image(pixels: np.ndarray, header: Any, image_type: type, encoding: str) -> Any:
+    """An image of the array's bytes: (H, W, ...), in this machine's byte order."""
+    height, width = pixels.shape[:2]
     return image_type(
         header=header,
         height=height,
         width=width,
-        encoding="32FC1",
+        encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
-        step=4 * width,
-        data=_byte_array(np.asarray(values, np.float32)),
+        step=pixels[0].nbytes,
+        data=_byte_array(pixels),
     )
 
 

@@ -33,6 +33,15 @@ def image(pixels: np.ndarray, encoding: str, /, **changes) -> object:
     return Image(**{**fields, **changes})
 
 
+def image_of_lines(
+    lines: np.ndarray, encoding: str, width: int, height: int, padding: int = 0, **changes
+) -> object:
+    """An Image of lines of bytes, uint8 (lines, n), with padding at the ends of the lines."""
+    padded = np.pad(lines, ((0, 0), (0, padding)), constant_values=0xEE)
+    fields = dict(width=width, height=height, step=padded.shape[1], data=padded.ravel())
+    return image(padded, encoding, **{**fields, **changes})
+
+
 def camera_info(width: int = 640, height: int = 480, **changes) -> object:
     """A CameraInfo with fx 500, fy 510 and the centre (320.5, 240.5), in K as in P."""
     fields = {
