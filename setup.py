@@ -16,21 +16,30 @@ VERSION = re.search(r'__version__ = "(.+)"', Path(NAME, "__init__.py").read_text
 REQUIRED = [
     "diffusers>=0.35",
     "huggingface_hub>=0.34",
+    "Jinja2>=3.1",
     "numpy>=1.26",
     "opencv-python-headless>=4.10",
+    "PyYAML>=6.0",
     "rosbags>=0.11.6",
     "safetensors>=0.5",
+    "scipy>=1.12",
     "torch>=2.6",
     "tqdm>=4.66",
 ]
 
 # ROS 2 without a ROS installation: wheels for CPython 3.10 to 3.13 on x86-64 Linux.
 ROS = [
+    "ros-jazzy-diagnostic-msgs",
+    "ros-jazzy-geometry-msgs",
+    "ros-jazzy-lifecycle-msgs",
     "ros-jazzy-rcl-interfaces",
     "ros-jazzy-rclpy",
     "ros-jazzy-rmw-fastrtps-cpp",
+    "ros-jazzy-rosgraph-msgs",
     "ros-jazzy-sensor-msgs",
     "ros-jazzy-std-msgs",
+    "ros-jazzy-std-srvs",
+    "ros-jazzy-visualization-msgs",
 ]
 
 SCENES = ["moderngl>=5.12", "Pillow>=10.4", "platformdirs>=4.2", "tqdm>=4.66"]
@@ -46,17 +55,23 @@ TRAIN = [
     "jsonargparse>=4.49",
     "matplotlib>=3.9",
     "OpenEXR>=3.3",
-    "PyYAML>=6.0",
     "tensorboard>=2.18",
     "transformers>=4.48",
     "webdataset>=0.2.100",
 ]
 
+# The Rerun viewer, for `d3epth demo --viewer rerun`.
+VIEWER = ["rerun-sdk>=0.24"]
+
+# The plots of `d3epth replay`'s report.
+REPLAY = ["matplotlib>=3.9"]
+
 TEST = [
     "hypothesis>=6.100",
+    "mcap>=1.2",
+    "mcap-ros2-support>=0.5",
     "pytest>=8.2",
     "pytest-timeout>=2.2",
-    "PyYAML>=6.0",
     "rosbags-image>=0.10",
 ]
 
@@ -89,9 +104,11 @@ setup(
         "ros": ROS,
         "gpu": ["onnxruntime-gpu>=1.20"],
         "peers": PEERS,
+        "replay": REPLAY,
         "scenes": SCENES,
         "train": TRAIN,
         "test": TEST,
+        "viewer": VIEWER,
         "dev": [*PEERS, *TRAIN, *TEST, "ruff>=0.15"],
     },
     entry_points={

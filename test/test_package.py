@@ -19,7 +19,16 @@ import depth_distill_ros
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "depth_distill_ros"
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "Pillow", "yaml": "PyYAML"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "jinja2": "Jinja2",
+    "PIL": "Pillow",
+    "rerun": "rerun-sdk",
+    "yaml": "PyYAML",
+}
+ROS_PACKAGES = {"tf2_ros": "tf2_ros_py"}
+# Optional, and without a wheel.
+FROM_APT_ALONE = {"cv_bridge", "sensor_msgs_py", "tf2_ros"}
 COMMANDS = {"d3epth": f"{NAME}.cli:main", "d3epth_node": f"{NAME}.ros.node:main"}
 
 # What each layer may import, besides itself; the rest of the names are `errors` and the package.
@@ -75,14 +84,17 @@ def test_the_version_is_the_same_everywhere():
     assert distribution(NAME).version == depth_distill_ros.__version__
 
 
-@pytest.mark.parametrize(("folder", "extras"), [(NAME, ("ros", "peers")), ("training", ("train",))])
+@pytest.mark.parametrize(
+    ("folder", "extras"), [(NAME, ("ros", "peers", "replay", "viewer")), ("training", ("train",))]
+)
 def test_what_is_imported_is_required(folder, extras):
     required = requirements(*extras)
     keys = rosdep_keys()
     for name in sorted(third_party(ROOT / folder)):
         wheel = f"ros-jazzy-{normalised(name)}"
-        assert name in keys or normalised(DISTRIBUTIONS.get(name, name)) in required, name
-        assert name not in keys or wheel in required or name in {"cv_bridge", "sensor_msgs_py"}, (
+        key = ROS_PACKAGES.get(name, name)
+        assert key in keys or normalised(DISTRIBUTIONS.get(name, name)) in required, name
+        assert key not in keys or wheel in required or name in FROM_APT_ALONE, (
             f"{name} comes from apt, but its wheel is not among the requirements"
         )
 

@@ -1,4 +1,4 @@
-"""Image files, and pictures of disparity."""
+"""Image files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from depth_distill_ros.errors import ImageError
-
-INVALID_GREY = 128
+from depth_distill_ros.geometry.colour import colourise as colourise
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
@@ -59,25 +58,3 @@ def write_image(path: str | Path, rgb: np.ndarray) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data.tobytes())
     os.replace(partial, path)
-
-
-def colourise(
-    disparity: np.ndarray, low: float | None = None, high: float | None = None
-) -> np.ndarray:
-    """Disparity (H, W) as uint8 RGB: near is bright, far is dark, not finite is grey.
-
-    `low` and `high` are the ends of the colour scale; the 1 % and 99 % quantiles by default.
-    OpenCV's inferno table is used: it reads the same in grey, and OpenCV is there anyway.
-    """
-    finite = np.isfinite(disparity)
-    if not finite.any():
-        return np.full((*disparity.shape, 3), INVALID_GREY, np.uint8)
-    if low is None or high is None:
-        quantiles = np.quantile(disparity[finite], (0.01, 0.99))
-        low = float(quantiles[0]) if low is None else low
-        high = float(quantiles[1]) if high is None else high
-    span = max(high - low, 1e-12)
-    levels = np.clip((np.where(finite, disparity, low) - low) / span, 0, 1) * 255
-    coloured = cv2.applyColorMap(np.round(levels).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    coloured[~finite] = INVALID_GREY
-    return cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)

@@ -60,6 +60,22 @@ class Intrinsics:
             height=height,
         )
 
+    def decimated(self, step: int) -> Intrinsics:
+        """The intrinsics of every `step`-th row and column of this view, as `[start::step]` takes.
+
+        They start at step // 2, so that the samples lie centred: `Intrinsics` of
+        `image[step // 2 :: step, step // 2 :: step]`.
+        """
+        start = step // 2
+        return Intrinsics(
+            fx=self.fx / step,
+            fy=self.fy / step,
+            cx=(self.cx - start) / step,
+            cy=(self.cy - start) / step,
+            width=len(range(start, self.width, step)),
+            height=len(range(start, self.height, step)),
+        )
+
     def matrix(self) -> np.ndarray:
         """The 3x3 camera matrix K, float64."""
         return np.array(

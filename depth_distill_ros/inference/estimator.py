@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from depth_distill_ros.errors import ConfigError, ImageError
+from depth_distill_ros.errors import ConfigError, ImageError, OutOfMemoryError
 from depth_distill_ros.models.depth_model import DepthModel
 
 MIN_SIDE, MAX_SIDE = 32, 4096
@@ -64,6 +65,23 @@ class DepthEstimator:
         """How many numbers the model has."""
         return sum(values.numel() for values in self._model.parameters())
 
+    @staticmethod
+    def check(rgb: np.ndarray) -> None:
+        """Raises ImageError for an image that `infer` would refuse."""
+        check_image(rgb)
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, with its version."""
+        return f"torch {torch.__version__}"
+
+    def device_memory(self) -> tuple[int, int] | None:
+        """Used and total bytes of the GPU's memory; None on a CPU."""
+        if not self.device.startswith("cuda"):
+            return None
+        free, total = torch.cuda.mem_get_info(self.device)
+        return total - free, total
+
     def __call__(self, rgb: np.ndarray, resolution: tuple[int, int] | None = None) -> DepthMap:
         """Estimate the disparity of one image.
 
@@ -77,20 +95,71 @@ class DepthEstimator:
 
         Raises:
             ImageError: the array has another type, shape or size.
+            OutOfMemoryError: the image does not fit the device's memory.
         """
-        check_image(rgb)
         height, width = rgb.shape[:2]
-        area = resolution or self._model.config.resolution
-        working = working_size(height, width, area, self._model.multiple)
-        resized = resize_image(rgb, working)
-        with torch.inference_mode():
-            images = torch.from_numpy(resized).to(self.device).permute(2, 0, 1)[None]
-            images = images.float().div_(127.5).sub_(1.0)
-            output = self._model(images.contiguous(memory_format=torch.channels_last))
-            disparity = output[0, 0].float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0).cpu().numpy()
+        disparity = self.infer([rgb], resolution)[0]
         if disparity.shape != (height, width):
             disparity = cv2.resize(disparity, (width, height), interpolation=cv2.INTER_LINEAR)
         return DepthMap(disparity=disparity, valid=np.isfinite(disparity))
+
+    def infer(
+        self, images: Sequence[np.ndarray], resolution: tuple[int, int] | None = None
+    ) -> list[np.ndarray]:
+        """Disparities as the network gives them; images of one working size share one pass.
+
+        Args:
+            images: each as in `__call__`; their sizes may differ.
+            resolution: as in `__call__`.
+
+        Returns:
+            For each image float32 (h, w) in [0, 1], with the image's aspect but the network's
+            size, NaN where it gave no finite value.
+
+        Raises:
+            ImageError: an array has another type, shape or size.
+            OutOfMemoryError: the images do not fit the device's memory.
+        """
+        area = resolution or self._model.config.resolution
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, rgb in enumerate(images):
+            check_image(rgb)
+            size = working_size(*rgb.shape[:2], area, self._model.multiple)
+            groups.setdefault(size, []).append(index)
+        disparities: list[np.ndarray] = [np.empty(0)] * len(images)
+        for size, indices in groups.items():
+            batch = np.stack([resize_image(images[index], size) for index in indices])
+            for index, disparity in zip(indices, self._run(batch), strict=True):
+                disparities[index] = disparity
+        return disparities
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        """float32 (B, h, w) in [0, 1] of uint8 RGB (B, H, W, 3)."""
+        try:
+            with torch.inference_mode():
+                images = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
+                images = images.float().div_(127.5).sub_(1.0)
+                output = self._model(images.contiguous(memory_format=torch.channels_last))
+                return output[:, 0].float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0).cpu().numpy()
+        except (RuntimeError, MemoryError) as error:
+            if not _lacks_memory(error):
+                raise
+            shape = f"{len(batch)} image(s) of {batch.shape[2]}x{batch.shape[1]} pixels"
+        # Outside the handler, whose traceback would keep the tensors of the failed pass alive.
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        raise OutOfMemoryError(
+            f"the memory of {self.device} does not suffice for {shape} at once: "
+            "use a smaller model, fewer cameras, or free memory"
+        )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """CUDA has a class for it; the CPU's allocators say so in words of their own."""
+    words = ("can't allocate memory", "not enough memory", "could not create a memory object")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        word in str(error) for word in words
+    )
 
 
 def choose_device(device: str) -> str:

@@ -1,143 +1,251 @@
-"""The node `d3epth`: topics and parameters wired to the pipeline, and nothing else."""
+"""The node `d3epth`: lifecycle, parameters and cameras wired to one model, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import Trigger
 
 from depth_distill_ros.errors import ConfigError, UserError
 from depth_distill_ros.ros import parameters
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE, MessageTypes, Pipeline
-from depth_distill_ros.ros.reports import ProblemLog, StageTimes
+from depth_distill_ros.ros.camera import Camera
+from depth_distill_ros.ros.diagnostics import CameraDiagnostics, model_status
+from depth_distill_ros.ros.graph_watch import GraphWatch
+from depth_distill_ros.ros.inference import BatchInference
+from depth_distill_ros.ros.reports import ProblemLog
+from depth_distill_ros.ros.scale_file import load_scales, save_scales
+from depth_distill_ros.ros.settings import Settings
+from depth_distill_ros.ros.transforms import TfTransforms, Transforms, make_transforms
 from depth_distill_ros.ros.worker import NewestFrameWorker, WorkerCounts
 
-# This pair matches every partner: best effort takes from any publisher, reliable gives to any
-# subscriber. One message deep, because an old frame is worth nothing.
-INPUT_QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
-)
-OUTPUT_QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
-)
-
 STOP_SECONDS = 10.0
-"""Patience at the stop with the frame in work; a large model on a CPU takes seconds."""
+"""Patience at the stop with the frames in work; a large model on a CPU takes seconds."""
 
-NO_SCALE = (
-    f"somebody listens to {METRIC.image}, {METRIC.camera_info} or {METRIC.points}, but there is no "
-    "depth in metres without a scale: set scale.scale and scale.shift, then scale.mode to fixed"
-)
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class DepthNode(Node):
+class DepthNode(LifecycleNode):
     """Images in, depth images and clouds out.
 
-    A node that was made has its parameters but no topics yet: `start` makes them when the model
-    is ready, so that whoever sees the topics can count on answers.
+    configure loads the model and makes the outputs, activate takes images, deactivate stops the
+    work, cleanup frees the model.
+
+    Args:
+        load_estimator: makes the estimator of settings; raises UserError where it cannot be used.
+
+    Attributes:
+        failure: why the last `configure` failed; None after one that did not.
 
     Raises ConfigError where the parameters cannot be used.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, load_estimator: Callable[[Settings], Any]) -> None:
         super().__init__("d3epth")
-        self.settings = parameters.declare(self)
+        self.failure: UserError | None = None
+        self._load_estimator = load_estimator
+        self._settings = parameters.declare(self)
         self._problems = ProblemLog(self.get_logger().warning)
-        self._times = StageTimes()
-        self._camera_info: CameraInfo | None = None
-        self._refused = 0
-        self._worker: NewestFrameWorker[Image] | None = None
+        self._inference: BatchInference | None = None
+        self._cameras: dict[str, Camera] = {}
+        self._worker: NewestFrameWorker | None = None
+        self._transforms: Transforms | None = None
+        self._statuses: list[CameraDiagnostics] = []
+        self._watch = GraphWatch(self, self._problems.report)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self.create_service(Trigger, "~/save_scale", self._save_scale)
+        self.create_service(Trigger, "~/reset_scale", self._reset_scale)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._warn_of_unknown_parameters()
 
-    def start(self, estimate: Callable[[np.ndarray], Any]) -> None:
-        """Publishes and subscribes, and begins to answer images with `estimate`'s depth."""
-        types = MessageTypes(Image, PointCloud2, PointField)
-        self._pipeline = Pipeline(
-            estimate, lambda: self._camera_info, types, self._problems.report, self._times
+    @property
+    def settings(self) -> Settings:
+        """Those that are not a camera's own."""
+        return self._settings.base
+
+    @property
+    def state(self) -> str:
+        """The lifecycle's: unconfigured, inactive, active, finalized or a transition."""
+        return self._state_machine.current_state[1]
+
+    # --- lifecycle -------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the model and makes the outputs; fails, with the reason, where it cannot."""
+        settings = self.settings
+        self.failure = None
+        try:
+            scales = load_scales(settings.scale_file) if settings.scale_file else {}
+            self.get_logger().info(f"loading model '{settings.model or 'default'}'")
+            estimator = self._load_estimator(settings)
+            self._make_cameras(settings.cameras or ("",), scales)
+        except UserError as error:
+            self._free()
+            self.failure = error
+            self.get_logger().error(f"cannot be configured: {error}")
+            return FAILURE
+        self._inference = BatchInference(estimator, self._cameras, self._problems.report)
+        self._statuses = [
+            CameraDiagnostics(camera, lambda name=name: self.counts(name))
+            for name, camera in self._cameras.items()
+        ]
+        self.get_logger().info(f"model {estimator.name} on {estimator.device}")
+        return super().on_configure(state)
+
+    def _make_cameras(self, names: Iterable[str], scales: Mapping[str, dict]) -> None:
+        self._transforms = make_transforms(self)
+        for name in names:
+            camera = Camera(self, name, lambda name=name: self._settings.of(name), self._transforms)
+            self._cameras[name] = camera
+            if name in scales:
+                camera.pipeline.tracker.restore(scales[name])
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begins to take images and to answer them."""
+        settings = self.settings
+        self._worker = NewestFrameWorker(
+            self._inference.answer,
+            self._inference.failed,
+            list(self._cameras),
+            settings.batch_deadline if len(self._cameras) > 1 else 0.0,
+            settings.batch_max,
         )
-        self._outputs = {
-            topic: self.create_publisher(message_type, topic, OUTPUT_QOS)
-            for kind in (RELATIVE, METRIC)
-            for topic, message_type in zip(kind, (Image, CameraInfo, PointCloud2), strict=True)
-        }
-        self._worker = NewestFrameWorker(self._answer, self._on_failure)
+        result = super().on_activate(state)
         self._worker.start()
-        self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, INPUT_QOS)
-        self.create_subscription(Image, "image", self._worker.submit, INPUT_QOS)
+        for name, camera in self._cameras.items():
+            camera.open(lambda message, name=name: self._worker.submit(message, name))
+        self._watch.begin(self._cameras.values())
+        self.get_logger().info(f"ready: images from {', '.join(self._image_topics())}")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Takes no more images, after those in work."""
+        self._stop_work()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees the model and takes the outputs back."""
+        self._free()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends from any state."""
+        self._stop_work()
+        self._free()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After a defect in a transition: back to unconfigured."""
+        self.get_logger().error("a transition failed: back to unconfigured")
+        self._stop_work()
+        self._free()
+        return SUCCESS
 
     def stop(self) -> None:
-        """Finishes the frame in work, and logs what was done in all. The node stays to destroy."""
+        """Finishes the frames in work and logs what was done in all. The node stays to destroy."""
+        if not self._cameras:
+            return
+        self._stop_work()
+        for camera in self._cameras.values():
+            self.get_logger().info(self.summary(camera))
+
+    def _stop_work(self) -> None:
+        for camera in self._cameras.values():
+            camera.close()
         if self._worker is None:
             return
         if not self._worker.stop(STOP_SECONDS):
-            self.get_logger().warning(f"the frame in work took more than {STOP_SECONDS:g} s")
-        self.get_logger().info(self.summary())
+            self.get_logger().warning(f"the frames in work took more than {STOP_SECONDS:g} s")
+        worker, self._worker = self._worker, None
+        for name, camera in self._cameras.items():
+            camera.finished += worker.counts(name)
 
-    @property
-    def counts(self) -> WorkerCounts:
-        """What became of the images so far; refused ones are among the processed."""
-        return self._worker.counts if self._worker else WorkerCounts()
+    def _free(self) -> None:
+        for camera in self._cameras.values():
+            camera.destroy()
+        self._cameras.clear()
+        self._statuses.clear()
+        self._inference = None
+        if isinstance(self._transforms, TfTransforms):
+            self._transforms.close()
+        self._transforms = None
 
-    @property
-    def refused(self) -> int:
-        """Images that could not be used, through no fault of this package."""
-        return self._refused
+    # --- what was done ---------------------------------------------------------------------------
 
-    def summary(self) -> str:
+    def counts(self, camera: str = "") -> WorkerCounts:
+        """What became of a camera's images so far; refused ones are among the processed."""
+        worker, finished = self._worker, self._cameras[camera].finished
+        return finished if worker is None else finished + worker.counts(camera)
+
+    def summary(self, camera: Camera) -> str:
         """Counts of images and of problems, and mean times, as one line."""
-        counts = self.counts
-        images = (
-            f"images: {counts.received} received, {counts.processed - self._refused} processed, "
-            f"{counts.dropped} dropped for newer ones, {self._refused} refused, "
+        counts = self.counts(camera.name)
+        label = f"{camera.name}: " if camera.name else ""
+        parts = [
+            f"{label}images: {counts.received} received, "
+            f"{counts.processed - camera.refused} processed, "
+            f"{counts.dropped} dropped for newer ones, {camera.refused} refused, "
             f"{counts.failed} failed"
-        )
-        parts = [images]
-        if times := self._times.summary():
+        ]
+        if times := camera.times.summary():
             parts.append(f"mean times: {times}")
-        for cause, count in self._problems.counts.items():
+        for cause, count in camera.problems.counts.items():
             parts.append(f"{count} x {cause}")
         return "; ".join(parts)
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
+    def _publish_diagnostics(self) -> None:
+        name, is_active = self.get_fully_qualified_name(), self._worker is not None
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        estimator = self._inference.estimator if self._inference else None
+        frugal = self._inference.frugal if self._inference else None
+        message.status = [
+            model_status(name, self.state, estimator, frugal),
+            *(status.status(name, is_active) for status in self._statuses),
+        ]
+        self._diagnostics.publish(message)
+        if is_active:
+            self._watch.look(lambda camera: self.counts(camera.name).received)
 
-    def _answer(self, image: Image) -> None:
-        """Publishes what is wanted of one image. In the worker's thread."""
-        wanted = {
-            topic
-            for topic, publisher in self._outputs.items()
-            if publisher.get_subscription_count() > 0
-        }
-        settings = self.settings
-        if not settings.is_metric and not wanted.isdisjoint(METRIC):
-            self._problems.report(NO_SCALE)
-        try:
-            for topic, message in self._pipeline.outputs(image, wanted, settings):
-                with self._times.measure(f"publish {topic}"):
-                    self._outputs[topic].publish(message)
-        except UserError as error:
-            self._refused += 1
-            self._problems.report(str(error))
+    def _image_topics(self) -> list[str]:
+        return [camera.image_topic for camera in self._cameras.values()]
 
-    def _on_failure(self, error: Exception) -> None:
-        """A defect: reported like any problem, and with the traceback at level debug."""
-        self._problems.report(f"an image failed with {type(error).__name__}: {error}")
-        trace = error.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            self.get_logger().debug(f"  {code.co_filename}:{trace.tb_lineno} in {code.co_name}")
-            trace = trace.tb_next
+    # --- services and parameters -----------------------------------------------------------------
+
+    def _save_scale(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        path = self.settings.scale_file
+        trackers = {name: c.pipeline.saved_scale() for name, c in self._cameras.items()}
+        known = {name: state for name, state in trackers.items() if state is not None}
+        if not path:
+            response.message = "there is no file to save to: set the parameter scale.file"
+        elif not known:
+            response.message = "no camera has a scale yet"
+        else:
+            try:
+                save_scales(path, known)
+                response.success = True
+                response.message = f"saved to {path}"
+            except ConfigError as error:
+                response.message = str(error)
+        return response
+
+    def _reset_scale(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        for camera in self._cameras.values():
+            camera.pipeline.reset_scale()
+        response.success = True
+        response.message = f"scale of {len(self._cameras)} camera(s) forgotten"
+        return response
 
     def _on_set_parameters(self, changed: list) -> SetParametersResult:
         values = {parameter.name: parameter.value for parameter in changed}
         try:
-            self.settings = parameters.settings_from(values, self.settings)
+            if self.state != "unconfigured":
+                parameters.refuse_fixed(values, self._settings)
+            self._settings = parameters.settings_from(values, self._settings)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)

@@ -29,11 +29,16 @@ _interrupted = threading.Event()
 
 USAGE = f"""usage: d3epth_node [--ros-args -p NAME:=VALUE … -r TOPIC:=TOPIC … --params-file FILE]
 
-Depth images and point clouds from camera images by a monocular model.
+Depth images and point clouds from camera images by a monocular model. A lifecycle node, which
+configures and activates itself unless autostart is false.
 
-subscribes:  image (sensor_msgs/Image), camera_info
-publishes:   relative/image, relative/camera_info, relative/points, and with a scale
-             depth/image (metres), depth/camera_info, points
+subscribes:  image (sensor_msgs/Image) or image/compressed, camera_info;
+             reference/points, reference/scan or reference/image (metres) for scale.mode reference
+publishes:   relative/image, relative/camera_info, relative/points, depth/color, and with a scale
+             depth/image (metres), depth/camera_info, points, depth/scale, depth/scale_text;
+             /diagnostics
+services:    ~/save_scale, ~/reset_scale
+With several cameras (parameter cameras) each has these topics below its name.
 
 parameters:
 {help_text()}
@@ -77,11 +82,14 @@ def _run(arguments: list[str]) -> int:
     _initialise(arguments)
     node = None
     try:
-        node = DepthNode()
-        node.get_logger().info(f"loading model '{node.settings.model or 'default'}'")
-        estimator = load_estimator(node.settings)
-        node.start(estimator)
-        node.get_logger().info(f"ready: model {estimator.name} on {estimator.device}")
+        node = DepthNode(load_estimator)
+        if node.settings.autostart:
+            node.trigger_configure()
+            if node.failure is not None:
+                raise node.failure
+            node.trigger_activate()
+        else:
+            node.get_logger().info("unconfigured: waits for `ros2 lifecycle set`")
         _spin_until_interrupted(node)
     finally:
         _ignore_signals()

@@ -1,187 +1,126 @@
-"""The node's parameters: names, defaults, ranges, and which values can work together.
-
-`Settings` is what the rest of the node sees: frozen, checked as a whole, replaced as a whole when
-a parameter is set while the node runs.
-"""
+"""The node's parameters: declared on the node, told apart by camera, turned into `Settings`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from depth_distill_ros.errors import ConfigError
+from depth_distill_ros.ros.parameter_table import PARAMETERS, ParameterSpec
+from depth_distill_ros.ros.settings import CHOICES, Settings
 
-SCALE_MODES = ("none", "fixed")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The values of all parameters.
-
-    Attributes:
-        model: a bundled model's name, a folder, or a Hugging Face id; "" is the bundled default.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        near, far: range of the relative cloud in metres.
-        scale_mode: "none", or "fixed": 1 / depth = scale * disparity + shift.
-        scale: in 1/m per unit of disparity; 0 while it is not known.
-        shift: in 1/m.
-    """
-
-    model: str = ""
-    device: str = "auto"
-    near: float = 0.5
-    far: float = 10.0
-    scale_mode: str = "none"
-    scale: float = 0.0
-    shift: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.scale_mode not in SCALE_MODES:
-            raise ConfigError(
-                f"scale.mode must be one of {', '.join(SCALE_MODES)}, not '{self.scale_mode}'"
-            )
-        if not self.near < self.far:
-            raise ConfigError(
-                f"relative.near must be less than relative.far, got {self.near:g} and "
-                f"{self.far:g} m: set the other one first, or both at once"
-            )
-        if self.is_metric and self.scale <= 0:
-            raise ConfigError(
-                "scale.mode is fixed, but scale.scale is 0: set scale.scale (and scale.shift) "
-                "to the values of your scene first, or all at once"
-            )
-
-    @property
-    def is_metric(self) -> bool:
-        """Whether depth in metres can be published."""
-        return self.scale_mode == "fixed"
-
-
-@dataclass(frozen=True)
-class ParameterSpec:
-    """One parameter: the field of `Settings` it sets, and what `ros2 param describe` says.
-
-    `low` and `high` bound numbers; a parameter that is not `live` is read when the node starts.
-    """
-
-    name: str
-    field: str
-    description: str
-    live: bool = True
-    low: float = -math.inf
-    high: float = math.inf
-
-    @property
-    def default(self) -> str | float:
-        return getattr(Settings, self.field)
-
-    def checked(self, value: Any) -> str | float:
-        """The value as its field's type; whole numbers pass for numbers. Raises ConfigError."""
-        if isinstance(self.default, str):
-            if isinstance(value, str):
-                return value
-            raise ConfigError(f"{self.name} must be a text, got {value!r}: put it in quotes")
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigError(f"{self.name} must be a number, got {value!r}")
-        if not self.low <= value <= self.high:  # also refuses NaN
-            raise ConfigError(
-                f"{self.name} must be from {self.low:g} to {self.high:g}, got {value:g}"
-            )
-        return float(value)
-
-
-PARAMETERS: tuple[ParameterSpec, ...] = (
-    ParameterSpec(
-        "model",
-        "model",
-        "Bundled model, model folder, or owner/name@commit on the Hugging Face Hub. "
-        "Empty: the bundled default model.",
-        live=False,
-    ),
-    ParameterSpec(
-        "device",
-        "device",
-        "Where the model runs: auto (a CUDA GPU where there is one), cpu, cuda or cuda:N.",
-        live=False,
-    ),
-    ParameterSpec(
-        "relative.near",
-        "near",
-        "Depth in metres that relative/points gives the nearest disparity, 1. "
-        "For looking, not measuring.",
-        low=0.001,
-        high=10_000.0,
-    ),
-    ParameterSpec(
-        "relative.far",
-        "far",
-        "Depth in metres that relative/points gives the farthest disparity, 0. "
-        "For looking, not measuring.",
-        low=0.001,
-        high=10_000.0,
-    ),
-    ParameterSpec(
-        "scale.mode",
-        "scale_mode",
-        "none: no depth in metres. fixed: 1 / depth = scale.scale * disparity + scale.shift, "
-        "published on depth/image and points.",
-    ),
-    ParameterSpec(
-        "scale.scale",
-        "scale",
-        "Scale of the disparity in 1/m; must be set for scale.mode fixed.",
-        low=0.0,
-        high=100_000.0,
-    ),
-    ParameterSpec(
-        "scale.shift",
-        "shift",
-        "Shift of the scaled disparity in 1/m: the inverse depth at disparity 0.",
-        low=-1000.0,
-        high=1000.0,
-    ),
-)
 _BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
 
-def settings_from(values: Mapping[str, Any], base: Settings | None = None) -> Settings:
-    """`base` (the defaults) with the values of the named parameters; other names are ignored.
+def find(name: str, cameras: tuple[str, ...]) -> tuple[ParameterSpec | None, str | None]:
+    """The parameter that a name is, and the camera whose own it is; None for what there is not."""
+    if name in _BY_NAME:
+        return _BY_NAME[name], None
+    camera, _, rest = name.partition(".")
+    spec = _BY_NAME.get(rest)
+    if camera in cameras and spec is not None and spec.per_camera:
+        return spec, camera
+    return None, None
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """The settings of all cameras: `base`, and those of cameras that have parameters of their own.
+
+    `own` are the changed fields by camera.
+    """
+
+    base: Settings
+    own: Mapping[str, Mapping[str, Any]]
+
+    def of(self, camera: str) -> Settings:
+        """The settings of one camera."""
+        return self._by_camera.get(camera, self.base)
+
+    def __post_init__(self) -> None:
+        by_camera = {}
+        for camera, fields in self.own.items():
+            try:
+                by_camera[camera] = Settings(**{**vars(self.base), **fields})
+            except ConfigError as error:
+                raise ConfigError(f"camera {camera}: {error}") from error
+        object.__setattr__(self, "_by_camera", by_camera)
+
+
+def settings_from(values: Mapping[str, Any], current: NodeSettings | None = None) -> NodeSettings:
+    """`current` (the defaults) with the values of the named parameters; other names are ignored.
 
     Raises ConfigError where a value has another type, is out of range, or cannot work with the
     other values.
     """
-    fields = dict(vars(base or Settings()))
+    current = current or NodeSettings(Settings(), {})
+    fields = dict(vars(current.base))
+    own = {camera: dict(changed) for camera, changed in current.own.items()}
+    cameras = current.base.cameras
+    if "cameras" in values:
+        cameras = fields["cameras"] = _BY_NAME["cameras"].checked(values["cameras"])
     for name, value in values.items():
-        if name in _BY_NAME:
-            fields[_BY_NAME[name].field] = _BY_NAME[name].checked(value)
-    return Settings(**fields)
+        spec, camera = find(name, cameras)
+        if spec is None:
+            continue
+        target = fields if camera is None else own.setdefault(camera, {})
+        target[spec.field] = spec.checked(value)
+    return NodeSettings(Settings(**fields), own)
 
 
-def declare(node: Any) -> Settings:
+def refuse_fixed(values: Mapping[str, Any], current: NodeSettings) -> None:
+    """Raises ConfigError for a change of what cannot be changed once the node is configured."""
+    for name, value in values.items():
+        spec, camera = find(name, current.base.cameras)
+        if spec is not None and spec.change == "unconfigured":
+            if spec.checked(value) != getattr(current.of(camera or ""), spec.field):
+                raise ConfigError(
+                    f"{name} can be set while the node is unconfigured: deactivate and clean it up "
+                    "first (ros2 lifecycle set NODE deactivate; … cleanup)"
+                )
+
+
+def declare(node: Any) -> NodeSettings:
     """Declares the parameters on an rclpy node and returns the settings it was started with.
 
     Types are checked here and not by rclpy, which would refuse `scale.scale:=2` for want of a
-    decimal point. Raises ConfigError as `settings_from`.
+    decimal point. Parameters of one camera exist where the node is started with them. Raises
+    ConfigError as `settings_from`.
     """
     for spec in PARAMETERS:
-        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
-    return settings_from({spec.name: node.get_parameter(spec.name).value for spec in PARAMETERS})
+        default = None if spec.default == () else spec.default
+        node.declare_parameter(spec.name, default, _descriptor(spec))
+    values = {spec.name: node.get_parameter(spec.name).value for spec in PARAMETERS}
+    cameras = _BY_NAME["cameras"].checked(values["cameras"])
+    for name in getattr(node, "_parameter_overrides", {}):
+        spec, camera = find(name, cameras)
+        if camera is not None:
+            node.declare_parameter(name, spec.default, _descriptor(spec))
+            values[name] = node.get_parameter(name).value
+    return settings_from(values)
 
 
 def _descriptor(spec: ParameterSpec) -> Any:
-    from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
     descriptor = ParameterDescriptor(
-        description=spec.description, read_only=not spec.live, dynamic_typing=True
+        description=spec.description, read_only=spec.change == "start", dynamic_typing=True
     )
-    if isinstance(spec.default, float):
+    if type(spec.default) is float:
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=spec.low, to_value=spec.high, step=0.0)
         ]
-    if spec.field == "scale_mode":
-        descriptor.additional_constraints = f"one of: {', '.join(SCALE_MODES)}"
+    elif type(spec.default) is int:
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=1)
+        ]
+    notes = []
+    if spec.field in CHOICES:
+        notes.append(f"one of: {', '.join(CHOICES[spec.field])}")
+    if spec.change == "unconfigured":
+        notes.append("can be set while the node is unconfigured")
+    descriptor.additional_constraints = "; ".join(notes)
     return descriptor
 
 
@@ -189,6 +128,14 @@ def help_text() -> str:
     """One line a parameter: name, default, description."""
     width = max(len(spec.name) for spec in PARAMETERS)
     return "\n".join(
-        f"  {spec.name:<{width}}  {spec.description} (default: {spec.default!r})"
+        f"  {spec.name:<{width}}  {spec.description} (default: {_shown(spec.default)})"
         for spec in PARAMETERS
+    )
+
+
+def _shown(default: Any) -> str:
+    return (
+        {True: "true", False: "false"}[default]
+        if isinstance(default, bool)
+        else ("[]" if default == () else repr(default))
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import numpy as np
 
 MAX_CAUSES = 100
+
+RECENT = 300
+"""Runs of a stage that percentiles are over: ten seconds at camera rate."""
 
 
 class ProblemLog:
@@ -44,19 +48,14 @@ class ProblemLog:
             return dict(self._counts)
 
 
-@dataclass
-class StageTime:
-    """How often a stage ran, and for how many seconds in all."""
-
-    runs: int = 0
-    seconds: float = 0.0
-
-
 class StageTimes:
-    """Mean wall-clock time of the stages of a frame. For one thread."""
+    """Wall-clock time of the stages of a frame. Any thread may ask while another measures."""
 
     def __init__(self) -> None:
-        self._stages: dict[str, StageTime] = {}
+        self._lock = threading.Lock()
+        self._runs: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
+        self._recent: dict[str, deque[float]] = {}
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -65,13 +64,28 @@ class StageTimes:
         try:
             yield
         finally:
-            entry = self._stages.setdefault(stage, StageTime())
-            entry.runs += 1
-            entry.seconds += time.perf_counter() - started
+            self.add(stage, time.perf_counter() - started)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Adds one run of a stage."""
+        with self._lock:
+            self._runs[stage] += 1
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+            self._recent.setdefault(stage, deque(maxlen=RECENT)).append(seconds)
+
+    def percentiles(self) -> dict[str, tuple[float, float]]:
+        """Median and 99th percentile of each stage's last runs, in milliseconds."""
+        with self._lock:
+            recent = {name: list(values) for name, values in self._recent.items()}
+        return {
+            name: tuple(1000 * float(value) for value in np.percentile(values, (50, 99)))
+            for name, values in recent.items()
+        }
 
     def summary(self) -> str:
-        """As "decode 0.61 ms, infer 48.20 ms": means over the runs, in the order of first use."""
-        return ", ".join(
-            f"{name} {1000 * stage.seconds / stage.runs:.2f} ms"
-            for name, stage in self._stages.items()
-        )
+        """As "decode 0.61 ms, infer 48.20 ms": means over all runs, in the order of first use."""
+        with self._lock:
+            return ", ".join(
+                f"{name} {1000 * self._seconds[name] / runs:.2f} ms"
+                for name, runs in self._runs.items()
+            )

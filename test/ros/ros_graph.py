@@ -165,7 +165,7 @@ class Peer:
         rclpy.shutdown(context=self._context)
 
 
-def ros_image(pixels: Any, encoding: str, stamp: int = 1, frame_id: str = "camera") -> Image:
+def ros_image(pixels: Any, encoding: str, stamp: int = 1, frame_id: str = "camera_optical_frame") -> Image:
     """A sensor_msgs Image of a uint8 array (H, W, ...); `stamp` counts seconds."""
     message = Image(
         height=pixels.shape[0],

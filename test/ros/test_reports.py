@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from depth_distill_ros.ros.reports import MAX_CAUSES, ProblemLog, StageTimes
+import pytest
+
+from depth_distill_ros.ros.reports import MAX_CAUSES, RECENT, ProblemLog, StageTimes
 
 
 def test_a_cause_is_logged_once_and_counted_each_time():
@@ -44,3 +46,13 @@ def test_the_time_of_a_stage_that_raises_counts():
     except ValueError:
         pass
     assert times.summary().startswith("decode ")
+
+
+def test_percentiles_by_hand_are_over_the_last_runs():
+    times = StageTimes()
+    for milliseconds in [1000] * 50 + list(range(1, RECENT + 1)):
+        times.add("infer", milliseconds / 1000)
+    median, high = times.percentiles()["infer"]
+    assert median == pytest.approx((1 + RECENT) / 2)
+    assert high == pytest.approx(1 + 0.99 * (RECENT - 1))
+    assert StageTimes().percentiles() == {}

@@ -23,12 +23,14 @@ class Gate:
         self.worker = NewestFrameWorker(self._process, self.errors.append)
         self.worker.start()
 
-    def _process(self, frame):
+    def _process(self, frames):
+        (frame,) = frames.values()
         self.arrived.release()
         assert self._open.acquire(timeout=PATIENCE)
         if frame == "bad":
             raise RuntimeError("bad frame")
         self.done.append(frame)
+        return ()
 
     def wait(self):
         assert self.arrived.acquire(timeout=PATIENCE)
@@ -50,13 +52,13 @@ def test_a_new_frame_replaces_the_waiting_one(gate):
     gate.wait()  # first is in work, so the others compete for the one place
     for frame in ("second", "third", "fourth"):
         gate.worker.submit(frame)
-    assert gate.worker.counts == WorkerCounts(received=4, processed=0, dropped=2, failed=0)
+    assert gate.worker.counts() == WorkerCounts(received=4, processed=0, dropped=2, failed=0)
     gate.open()
     gate.wait()
     gate.open()
     assert gate.worker.stop(PATIENCE)
     assert gate.done == ["first", "fourth"]
-    assert gate.worker.counts == WorkerCounts(received=4, processed=2, dropped=2, failed=0)
+    assert gate.worker.counts() == WorkerCounts(received=4, processed=2, dropped=2, failed=0)
 
 
 def test_an_exception_does_not_end_the_thread(gate):
@@ -67,7 +69,7 @@ def test_an_exception_does_not_end_the_thread(gate):
     assert gate.worker.stop(PATIENCE)
     assert gate.done == ["good"]
     assert [str(error) for error in gate.errors] == ["bad frame"]
-    assert gate.worker.counts == WorkerCounts(received=2, processed=1, dropped=0, failed=1)
+    assert gate.worker.counts() == WorkerCounts(received=2, processed=1, dropped=0, failed=1)
 
 
 def test_a_broken_error_handler_does_not_end_the_thread(caplog):
@@ -77,7 +79,12 @@ def test_a_broken_error_handler_does_not_end_the_thread(caplog):
         handled.set()
         raise KeyError("handler")
 
-    worker = NewestFrameWorker(lambda frame: done.set() if frame else 1 / 0, on_error)
+    def process(frames):
+        1 / frames[""]
+        done.set()
+        return ()
+
+    worker = NewestFrameWorker(process, on_error)
     worker.start()
     worker.submit(0)
     assert handled.wait(PATIENCE)
@@ -96,7 +103,7 @@ def test_stop_finishes_the_frame_in_work_and_drops_the_waiting_one(gate):
     assert gate.worker.stop(PATIENCE)
     gate.worker.submit("late")
     assert gate.done == ["in work"]
-    assert gate.worker.counts == WorkerCounts(received=3, processed=1, dropped=2, failed=0)
+    assert gate.worker.counts() == WorkerCounts(received=3, processed=1, dropped=2, failed=0)
 
 
 def test_stop_without_start_or_frames_returns_at_once():
@@ -135,13 +142,111 @@ def test_none_is_not_a_frame(gate):
 @given(pauses=st.lists(st.sampled_from([0.0, 0.0, 0.001]), min_size=1, max_size=30))
 def test_frames_come_out_in_order_and_none_is_lost_from_the_counts(pauses):
     done = []
-    worker = NewestFrameWorker(done.append, print)
+
+    def process(frames):
+        done.extend(frames.values())
+        return ()
+
+    worker = NewestFrameWorker(process, print)
     worker.start()
     for index, pause in enumerate(pauses):
         worker.submit(index)
         time.sleep(pause)
     assert worker.stop(PATIENCE)
-    counts = worker.counts
+    counts = worker.counts()
     assert done == sorted(set(done))
     assert counts.received == len(pauses) == counts.processed + counts.dropped
     assert counts.processed == len(done)
+
+
+class Batches:
+    """A worker over cameras that keeps the batches it was given; `pause` is what each takes."""
+
+    def __init__(self, sources, pause=0.0, **options):
+        self.batches: list[dict] = []
+        self._pause = pause
+        self.failing: set[str] = set()
+        self.worker = NewestFrameWorker(self._process, print, sources, **options)
+
+    def _process(self, frames):
+        self.batches.append(dict(frames))
+        time.sleep(self._pause)
+        return self.failing & frames.keys()
+
+    def until(self, count):
+        deadline = time.monotonic() + PATIENCE
+        while len(self.batches) < count and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+
+def test_frames_that_wait_together_are_processed_together():
+    run = Batches(("front", "rear", "left"))
+    run.worker.submit(1, "front")
+    run.worker.submit(2, "rear")
+    run.worker.submit(3, "front")
+    run.worker.start()
+    run.until(1)
+    assert run.worker.stop(PATIENCE)
+    assert run.batches == [{"front": 3, "rear": 2}]
+    assert run.worker.counts("front") == WorkerCounts(received=2, processed=1, dropped=1)
+    assert run.worker.counts("left") == WorkerCounts()
+
+
+def test_a_frame_waits_for_the_others_until_the_deadline():
+    run = Batches(("front", "rear"), deadline=0.5)
+    run.worker.submit(0, "rear")  # it is alive
+    run.worker.submit(0, "front")
+    run.worker.start()
+    run.until(1)
+    run.worker.submit(1, "front")
+    time.sleep(0.05)
+    run.worker.submit(1, "rear")
+    run.until(2)
+    assert run.batches[1] == {"front": 1, "rear": 1}
+    started = time.monotonic()
+    run.worker.submit(2, "front")
+    run.until(3)
+    assert run.batches[2] == {"front": 2}
+    assert 0.4 < time.monotonic() - started < 5
+    assert run.worker.stop(PATIENCE)
+
+
+def test_a_silent_camera_is_not_waited_for():
+    run = Batches(("front", "dead"), deadline=PATIENCE / 2)
+    run.worker.start()
+    started = time.monotonic()
+    run.worker.submit(1, "front")
+    run.until(1)
+    assert time.monotonic() - started < PATIENCE / 4
+    assert run.worker.stop(PATIENCE)
+
+
+def test_batches_are_bounded_and_nobody_starves():
+    names = [f"camera{index}" for index in range(5)]
+    run = Batches(names, pause=0.01, batch=2)
+    run.worker.start()
+    for frame in range(30):
+        for name in names:
+            run.worker.submit(frame, name)
+        time.sleep(0.005)
+    run.until(12)
+    assert run.worker.stop(PATIENCE)
+    assert max(len(batch) for batch in run.batches) == 2
+    served = [sum(name in batch for batch in run.batches) for name in names]
+    assert max(served) - min(served) <= 2
+
+
+def test_a_failing_camera_is_counted_alone():
+    run = Batches(("front", "rear"))
+    run.failing = {"rear"}
+    run.worker.submit(1, "front")
+    run.worker.submit(1, "rear")
+    run.worker.start()
+    run.until(1)
+    assert run.worker.stop(PATIENCE)
+    assert run.worker.counts("front") == WorkerCounts(received=1, processed=1)
+    assert run.worker.counts("rear") == WorkerCounts(received=1, failed=1)
+
+
+def test_counts_add_up():
+    assert WorkerCounts(1, 2, 3, 4) + WorkerCounts(10, 20, 30, 40) == WorkerCounts(11, 22, 33, 44)

@@ -1,0 +1,93 @@
+"""Frames of several cameras through one model: decoded, inferred together, published each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from depth_distill_ros.errors import UserError
+from depth_distill_ros.inference.memory import FrugalEstimator
+from depth_distill_ros.ros.camera import Camera
+from depth_distill_ros.ros.pipeline import Frame
+
+
+class BatchInference:
+    """What the worker's thread does. One camera's mistake or defect does not touch the others.
+
+    Attributes:
+        estimator: the model.
+        frugal: the same, with less work where memory lacks.
+    """
+
+    def __init__(
+        self, estimator: Any, cameras: Mapping[str, Camera], report: Callable[[str], None]
+    ):
+        self.estimator = estimator
+        self.frugal = FrugalEstimator(estimator, report)
+        self._cameras = cameras
+        self._report = report
+
+    def answer(self, messages: dict[str, Any]) -> set[str]:
+        """Publishes what is wanted of the newest images; returns the cameras whose image failed."""
+        started = time.perf_counter()
+        failed: set[str] = set()
+        frames: dict[str, tuple[Frame, set[str]]] = {}
+        for name, message in messages.items():
+            camera = self._cameras[name]
+            topics = camera.wanted()
+            if topics:
+                with self._alone(camera, failed):
+                    frames[name] = self._decode(camera, message), topics
+        if not frames:
+            return failed
+        before = time.perf_counter()
+        try:
+            disparities = self.frugal.infer([frame.rgb for frame, _ in frames.values()])
+        except UserError as error:
+            for name in frames:
+                self._cameras[name].refuse(str(error))
+            return failed
+        inference = time.perf_counter() - before
+        for (name, (frame, topics)), disparity in zip(frames.items(), disparities, strict=True):
+            camera = self._cameras[name]
+            camera.times.add("infer", inference)
+            with self._alone(camera, failed):
+                camera.publish(frame, disparity, topics)
+        overhead = time.perf_counter() - started - inference
+        for name in frames:
+            self._cameras[name].times.add("besides inference", overhead)
+        return failed
+
+    def failed(self, error: Exception) -> None:
+        """Reports a defect that concerns all frames in work."""
+        self._report(_defect(error))
+
+    def _decode(self, camera: Camera, message: Any) -> Frame:
+        frame = camera.pipeline.decode(message, camera.settings)
+        self.estimator.check(frame.rgb)
+        return frame
+
+    @contextmanager
+    def _alone(self, camera: Camera, failed: set[str]) -> Iterator[None]:
+        """Keeps what goes wrong with one camera's image from the others."""
+        try:
+            yield
+        except UserError as error:
+            camera.refuse(str(error))
+        except Exception as error:
+            failed.add(camera.name)
+            camera.problems.report(_defect(error))
+
+
+def _defect(error: Exception) -> str:
+    """A defect of this package as one line, with the place where it arose."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = ""
+    if trace is not None:
+        code = trace.tb_frame.f_code
+        where = f" (in {code.co_name}, line {trace.tb_lineno} of {code.co_filename})"
+    return f"an image failed with {type(error).__name__}: {error}{where}"
