@@ -6,6 +6,8 @@ Layout of a sequence::
     depth/000000.png|npz       one for an image, where it was measured
     intrinsics.json            width, height, fx, fy, cx, cy, depth_format (and source, licence …)
     poses.txt                  optional, TUM: t tx ty tz qx qy qz qw, camera to world
+    stamps.txt                 optional, nanoseconds, a line an image; without it, the times of
+                               poses.txt
 
 `depth_format` is `png_mm` (uint16 millimetres), `npz_depth` (key `depth`, float32 metres) or
 `npz_disparity` (key `disparity`, pixels). 0 is invalid in each. A stereo disparity without
@@ -15,10 +17,10 @@ calibration is known up to a factor only: such sequences are `relative` and have
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ import numpy as np
 from depth_distill_ros.errors import DataError, ImageError
 from depth_distill_ros.evaluation.images import read_rgb, read_unchanged
 from depth_distill_ros.geometry.camera import Intrinsics
+from depth_distill_ros.geometry.pose import pose_matrix
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 DEPTH_SUFFIXES = {"png_mm": ".png", "npz_depth": ".npz", "npz_disparity": ".npz"}
@@ -58,7 +61,7 @@ class Sequence:
 
     Attributes:
         relative: whether only a stereo disparity of unknown scale was measured.
-        stamps: seconds, strictly increasing; at 30 Hz where the folder gives none.
+        nanoseconds: stamps, strictly increasing; at 30 Hz where the folder gives none.
     """
 
     name: str
@@ -67,11 +70,16 @@ class Sequence:
     depth_format: str | None
     intrinsics: Intrinsics | None
     poses: tuple[np.ndarray, ...] | None
-    stamps: tuple[float, ...]
+    nanoseconds: tuple[int, ...]
 
     @property
     def relative(self) -> bool:
         return self.depth_format == "npz_disparity"
+
+    @property
+    def stamps(self) -> tuple[float, ...]:
+        """The stamps in seconds."""
+        return tuple(stamp / 1e9 for stamp in self.nanoseconds)
 
     @property
     def rate(self) -> float:
@@ -101,7 +109,7 @@ class Sequence:
             depth=depth,
             intrinsics=self.intrinsics,
             pose=None if self.poses is None else self.poses[index],
-            stamp=self.stamps[index],
+            stamp=self.nanoseconds[index] / 1e9,
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -154,6 +162,8 @@ def load_sequence(folder: str | Path) -> Sequence:
         names = [folder / "depth" / (path.stem + DEPTH_SUFFIXES[depth_format]) for path in images]
         depth_files = tuple(path if path.exists() else None for path in names)
     stamps, poses = _read_poses(folder / "poses.txt", len(images))
+    if (folder / "stamps.txt").exists():
+        stamps = _read_stamps(folder / "stamps.txt", len(images))
     return Sequence(
         name=folder.resolve().name,
         images=images,
@@ -161,7 +171,7 @@ def load_sequence(folder: str | Path) -> Sequence:
         depth_format=depth_format,
         intrinsics=_intrinsics(description),
         poses=poses,
-        stamps=stamps,
+        nanoseconds=stamps or tuple(round(i * 1e9 / NOMINAL_RATE) for i in range(len(images))),
     )
 
 
@@ -210,39 +220,47 @@ def _intrinsics(description: dict) -> Intrinsics | None:
         raise DataError(f"intrinsics.json lacks a number for {error}") from error
 
 
-def _read_poses(path: Path, count: int) -> tuple[tuple[float, ...], tuple[np.ndarray, ...] | None]:
-    """Stamps and poses; nominal stamps and None where there is no file."""
+def _read_poses(path: Path, count: int) -> tuple[tuple[int, ...], tuple[np.ndarray, ...] | None]:
+    """Stamps in nanoseconds and poses; no stamps and None where there is no file."""
     if not path.exists():
-        return tuple(index / NOMINAL_RATE for index in range(count)), None
-    try:
-        rows = np.atleast_2d(np.loadtxt(path, dtype=np.float64, comments="#"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a TUM trajectory: {error}") from error
-    if rows.shape != (count, 8):
+        return (), None
+    stamps, rows = read_trajectory(path)
+    if len(rows) != count:
         raise DataError(
             f"{path} must have a line of 8 numbers for each of the {count} images, "
-            f"it has {rows.shape[0]} lines of {rows.shape[1]}"
+            f"it has {len(rows)} lines"
         )
-    if not (np.diff(rows[:, 0]) > 0).all():
-        raise DataError(f"{path}: time stamps must increase")
-    poses = tuple(pose_matrix(row[1:4], row[4:8]) for row in rows)
-    return tuple(float(stamp) for stamp in rows[:, 0]), poses
+    return stamps, tuple(pose_matrix(row[:3], row[3:]) for row in rows)
 
 
-def pose_matrix(translation: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
-    """The 4x4 matrix of a translation (3,) and a quaternion (x, y, z, w), which is normalised.
+def read_trajectory(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Stamps in nanoseconds and rows (N, 7) tx ty tz qx qy qz qw of a TUM trajectory.
 
-    Raises DataError for a quaternion of length 0.
+    Raises DataError where a line is not of 8 numbers or time does not increase.
     """
-    length = math.sqrt(float(np.dot(quaternion, quaternion)))
-    if length == 0 or not math.isfinite(length):
-        raise DataError("a pose's quaternion has no length")
-    x, y, z, w = np.asarray(quaternion, np.float64) / length
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = translation
-    return pose
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        words = [found for line in lines if (found := line.split("#")[0].split())]
+        rows = np.array([row[1:] for row in words], np.float64).reshape(len(words), 7)
+        stamps = tuple(int(Decimal(row[0]) * 10**9) for row in words)
+    except (OSError, ValueError, InvalidOperation) as error:
+        raise DataError(
+            f"{path} is not a TUM trajectory, with 8 numbers in each line: {error}"
+        ) from error
+    return _increasing(stamps, path), rows
+
+
+def _read_stamps(path: Path, count: int) -> tuple[int, ...]:
+    try:
+        stamps = tuple(int(line) for line in path.read_text(encoding="ascii").split())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must hold whole nanoseconds, one in a line: {error}") from error
+    if len(stamps) != count:
+        raise DataError(f"{path} must have a line for each of the {count} images")
+    return _increasing(stamps, path)
+
+
+def _increasing(stamps: tuple[int, ...], path: Path) -> tuple[int, ...]:
+    if any(later <= earlier for earlier, later in zip(stamps, stamps[1:])):
+        raise DataError(f"{path}: time stamps must increase")
+    return stamps

@@ -21,25 +21,27 @@ class DepthRange:
 def published_depth(
     inverse: np.ndarray,
     size: tuple[int, int],
-    edge_threshold: float | None = None,
+    edge_threshold: float,
+    mask_edges: bool = True,
     limits: DepthRange | None = None,
 ) -> np.ndarray:
     """Planar depth in metres, float32 of `size` (height, width).
 
     Inverse depth is what is interpolated: it is linear over a plane's pixels, depth is not. Never
-    across an edge where `edge_threshold` is given: pixels on a jump of depth by more than that,
-    relative to it, are NaN.
+    across an edge: a jump of depth by more than `edge_threshold`, relative to it. With
+    `mask_edges` pixels on one are NaN.
 
     Args:
         inverse: float32 (h, w) in 1/m, NaN where invalid; zero and less is beyond range.
     """
-    edges = None if edge_threshold is None else depth_edges(inverse, edge_threshold)
+    limits = limits or DepthRange()
+    # What is beyond range is all alike: noise around an inverse depth of 0 would be all jumps.
+    edges = depth_edges(np.maximum(inverse, np.float32(1 / limits.high)), edge_threshold)
     enlarged = upsample(inverse, edges, size)
     depth = depth_from_inverse(enlarged, out=enlarged)
-    if edges is not None:
+    if mask_edges:
         depth[upsample_mask(edges, size)] = np.nan
-    if limits is not None:
-        depth[depth > limits.high] = np.inf
-        if limits.low > 0:
-            depth[depth < limits.low] = -np.inf
+    depth[depth > limits.high] = np.inf
+    if limits.low > 0:
+        depth[depth < limits.low] = -np.inf
     return depth

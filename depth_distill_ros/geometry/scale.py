@@ -30,10 +30,20 @@ def metric_depth(disparity: np.ndarray, scale: float, shift: float) -> np.ndarra
     inverse = disparity.astype(np.float32)
     inverse *= np.float32(scale)
     inverse += np.float32(shift)
+    return depth_from_inverse(inverse, out=inverse)
+
+
+def depth_from_inverse(inverse: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Planar depth in metres, float32, from inverse depth in 1/m, float32 of any shape.
+
+    NaN stays NaN; zero and negative inverse depth is beyond range: +inf (REP-117). `out` may be
+    `inverse` itself.
+    """
     # 1/0 is +inf, as wanted; negative values, and -0.0, are brought to +0.0 first.
-    np.add(np.maximum(inverse, np.float32(0), out=inverse), np.float32(0), out=inverse)
+    positive = np.maximum(inverse, np.float32(0), out=out)
+    positive += np.float32(0)
     with np.errstate(divide="ignore", over="ignore"):
-        return np.divide(np.float32(1), inverse, out=inverse)
+        return np.divide(np.float32(1), positive, out=positive)
 
 
 def nominal_depth(disparity: np.ndarray, near: float, far: float) -> np.ndarray:
@@ -42,8 +52,14 @@ def nominal_depth(disparity: np.ndarray, near: float, far: float) -> np.ndarray:
     Linear in inverse depth: 1/z = disparity * (1/near - 1/far) + 1/far. float32 (H, W), NaN stays
     NaN; disparity outside [0, 1] is clipped. Raises ConfigError unless 0 < near < far.
     """
+    return depth_from_inverse(nominal_inverse_depth(disparity, near, far))
+
+
+def nominal_inverse_depth(disparity: np.ndarray, near: float, far: float) -> np.ndarray:
+    """Inverse of `nominal_depth`, float32 (H, W) in 1/m. Raises ConfigError as it does."""
     if not 0 < near < far:
         raise ConfigError(
             f"the nominal range must satisfy 0 < near < far, got near={near}, far={far}"
         )
-    return metric_depth(np.clip(disparity, 0, 1), 1 / near - 1 / far, 1 / far)
+    inverse = np.clip(disparity, 0, 1).astype(np.float32, copy=False)
+    return inverse * np.float32(1 / near - 1 / far) + np.float32(1 / far)

@@ -69,5 +69,6 @@ class Answer:
 
     def _published(self, inverse: np.ndarray, limits: DepthRange | None) -> np.ndarray:
         settings = self._settings
-        threshold = settings.depth_edge_threshold if settings.depth_edge_mask else None
-        return published_depth(inverse, self.size, threshold, limits)
+        return published_depth(
+            inverse, self.size, settings.depth_edge_threshold, settings.depth_edge_mask, limits
+        )

@@ -19,7 +19,7 @@ from depth_distill_ros.ros.inference import BatchInference
 from depth_distill_ros.ros.reports import ProblemLog
 from depth_distill_ros.ros.scale_file import load_scales, save_scales
 from depth_distill_ros.ros.settings import Settings
-from depth_distill_ros.ros.transforms import TfTransforms, Transforms, make_transforms
+from depth_distill_ros.ros.transforms import Transforms, make_transforms
 from depth_distill_ros.ros.worker import NewestFrameWorker, WorkerCounts
 
 STOP_SECONDS = 10.0
@@ -170,7 +170,7 @@ class DepthNode(LifecycleNode):
         self._cameras.clear()
         self._statuses.clear()
         self._inference = None
-        if isinstance(self._transforms, TfTransforms):
+        if self._transforms is not None:
             self._transforms.close()
         self._transforms = None
 

@@ -98,7 +98,7 @@ class CameraPipeline:
         times: gets the time of each stage.
         settings: those the camera begins with.
         name: of the camera, in scale messages.
-        references: metric measurements beside the images: `samples(header, intrinsics)`.
+        references: metric measurements beside the images: a `ReferenceStore`.
         attitude: the direction up in the optical frame, and the camera's height in metres, of an
             image's header; from TF.
     """
@@ -302,6 +302,7 @@ class CameraPipeline:
         camera = self._camera(frame, frame.rgb.shape[:2], settings)
         if camera is None or self.references is None:
             return
+        self.references.max_age = settings.reference_max_age
         samples = self.references.samples(frame.header, camera[1])
         if samples is not None:
             self.tracker.observe_reference(disparity, samples, stamp)

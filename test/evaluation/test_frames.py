@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from depth_distill_ros.errors import DataError
-from depth_distill_ros.evaluation.frames import find_sequences, load_sequence, pose_matrix
+from depth_distill_ros.evaluation.frames import find_sequences, load_sequence
 from depth_distill_ros.geometry.camera import reproject
 
 
@@ -133,14 +133,6 @@ def test_depth_of_another_size_is_refused(tmp_path, make_sequence):
     np.savez(folder / "depth" / "000000.npz", depth=np.ones((10, 10), np.float32))
     with pytest.raises(DataError, match="registered"):
         load_sequence(folder)[0]
-
-
-def test_pose_matrix_by_hand():
-    half = np.sqrt(0.5)  # a quarter turn about z takes x to y
-    pose = pose_matrix(np.array([1.0, 2, 3]), np.array([0, 0, 2 * half, 2 * half]))
-    np.testing.assert_allclose(pose @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
-    with pytest.raises(DataError, match="quaternion"):
-        pose_matrix(np.zeros(3), np.zeros(4))
 
 
 def test_poses_of_a_real_sequence_agree_with_its_depth(shared_data):
