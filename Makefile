@@ -11,6 +11,10 @@ VENV ?= .venv$(if $(filter-out cpu,$(TORCH)),-$(TORCH))
 OUTPUT ?= out/demo
 # A kitchen: the camera passes two tables on its way to the cupboards.
 SCENE ?= --kind indoor --seed 6 --frames 60 --rate 15 --size 640x480
+# rerun: write a recording for the Rerun viewer, and open it where there is a display.
+VIEWER ?= none
+# Of the soak test.
+MINUTES ?= 30
 
 BIN := $(VENV)/bin
 
@@ -36,14 +40,18 @@ REQUIREMENTS := setup.py setup.cfg constraints/ros.txt $(CONSTRAINTS)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all venv lint format clean
+.PHONY: help demo test test-all soak venv lint format clean
 
 help:
 	@echo "make demo                 a rendered scene through the whole graph, results in $(OUTPUT)"
 	@echo "make demo FRAMES=FOLDER   a sequence of frames instead (rgb/, intrinsics.json, …)"
 	@echo "make demo BAG=BAG         a rosbag2 with images instead"
+	@echo "make demo VIDEO=FILE      a video file instead; DEMO_OPTIONS='--fov 70' (degrees) for clouds"
+	@echo "make demo CAMERA=0        a camera of this machine instead, by number or device; likewise"
+	@echo "make demo VIEWER=rerun    and shows the run in the Rerun viewer, which it installs (0.7 GB)"
 	@echo "make test                 the tests, without the slow ones"
 	@echo "make test-all             all tests"
+	@echo "make soak MINUTES=$(MINUTES)      the node at camera rate for so long: is its memory flat?"
 	@echo "make venv                 $(VENV) with all that the tests and trainings need"
 	@echo "make lint, make format    check, or apply, the rules of ruff.toml"
 	@echo "make clean                removes everything that make and colcon have made here"
@@ -51,31 +59,39 @@ help:
 
 # --- running ---------------------------------------------------------------------------------
 
-ifneq ($(and $(FRAMES),$(BAG)),)
-  $(error give FRAMES or BAG, not both)
+GIVEN := $(strip $(foreach name,FRAMES BAG VIDEO CAMERA,$(if $($(name)),$(name))))
+ifneq ($(word 2,$(GIVEN)),)
+  $(error give one of these, not all: $(GIVEN))
 endif
 ifneq ($(FRAMES),)
   DEMO_SOURCE := --frames "$(FRAMES)"
 else ifneq ($(BAG),)
   DEMO_SOURCE := --bag "$(BAG)"
+else ifneq ($(VIDEO),)
+  DEMO_SOURCE := --video "$(VIDEO)"
+else ifneq ($(CAMERA),)
+  DEMO_SOURCE := --camera "$(CAMERA)"
 else
   DEMO_SOURCE := --frames $(OUTPUT)/frames
   RENDERED := $(OUTPUT)/frames/intrinsics.json
 endif
 
-demo: $(VENV)/.demo $(RENDERED)
-	$(BIN)/d3epth demo $(DEMO_SOURCE) --output $(OUTPUT) $(DEMO_OPTIONS)
+demo: $(VENV)/.demo $(if $(filter-out none,$(VIEWER)),$(VENV)/.viewer) $(RENDERED)
+	$(BIN)/d3epth demo $(DEMO_SOURCE) --output $(OUTPUT) --viewer $(VIEWER) $(DEMO_OPTIONS)
 
 # The last file that the renderer writes.
 $(OUTPUT)/frames/intrinsics.json: $(wildcard training/scenes/*.py) | $(VENV)/.demo $(VENV)/.egl
 	$(BIN)/python -m training.scenes --sequence $(OUTPUT)/frames $(SCENE)
 
 # Tests that compute small things fast on one thread; two of them fill two cores.
-test: $(VENV)/.dev $(VENV)/.egl
+test: $(VENV)/.dev $(VENV)/.egl $(VENV)/.chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-test-all: $(VENV)/.dev $(VENV)/.egl
+test-all: $(VENV)/.dev $(VENV)/.egl $(VENV)/.chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 venv: $(VENV)/.dev
 
@@ -119,6 +135,11 @@ $(VENV)/.dev: $(REQUIREMENTS) | $(BIN)/python
 	$(call install,dev)
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.viewer: $(REQUIREMENTS) | $(VENV)/.demo
+	@echo "installing the Rerun viewer into $(VENV)"
+	$(call install,viewer)
+	@touch $@
+
 $(VENV)/.lint: constraints/lint.txt | $(BIN)/python
 	$(PIP_INSTALL) -c constraints/lint.txt ruff
 	@touch $@
@@ -135,4 +156,16 @@ $(VENV)/.egl: | $(VENV)/.demo
 	else \
 		echo "error: there is no OpenGL through EGL, which renders the scenes; install it with:" \
 			"sudo apt-get install $(EGL_PACKAGES)" >&2; exit 1; \
+	fi
+
+# One test looks at the replay report in a browser; it skips where there is none.
+$(VENV)/.chromium: | $(VENV)/.dev
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; \
+	then touch $@; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Chromium, which a test looks at the replay report in"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
+			>/dev/null && touch $@; } || echo "note: there is no package chromium; its test skips"; \
+	else \
+		echo "note: there is no Chromium, and one test skips; to have it: sudo apt-get install chromium"; \
 	fi

@@ -61,7 +61,7 @@ TRAIN = [
 ]
 
 # The Rerun viewer, for `d3epth demo --viewer rerun`.
-VIEWER = ["rerun-sdk>=0.24"]
+VIEWER = ["rerun-sdk>=0.23"]
 
 # The plots of `d3epth replay`'s report.
 REPLAY = ["matplotlib>=3.9"]

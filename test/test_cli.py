@@ -120,4 +120,4 @@ def test_evaluate_needs_something_to_evaluate_on(tmp_path, model):
 
 
 def test_demo_needs_a_source():
-    assert "--frames FOLDER or --bag BAG" in refused(d3epth("demo"))
+    assert "--frames FOLDER, --bag BAG, --video FILE" in refused(d3epth("demo"))

@@ -1,7 +1,8 @@
-"""The whole path on a real graph: a bag in, depth images and clouds out, and how well it went.
+"""The whole path on a real graph: images in, depth images and clouds out, and how well it went.
 
-Three processes: the player publishes a bag's images at camera rate, the node turns them into
-depth, the recorder keeps what comes out. The report joins the three by header stamp.
+Three processes: the player publishes images at camera rate, the node turns them into depth, the
+recorder keeps what comes out. The report joins the three by header stamp. Sources differ only in
+what the player plays.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from depth_distill_ros.errors import ConfigError, UserError
 from depth_distill_ros.evaluation.artifacts import (
     collect_examples,
+    readable,
     save_cloud,
     save_figure,
     save_output_bag,
@@ -33,8 +35,15 @@ from depth_distill_ros.evaluation.recording import (
     read_recorder_log,
     read_run,
 )
-from depth_distill_ros.evaluation.source import Source, bag_source, frames_source
+from depth_distill_ros.evaluation.source import (
+    Source,
+    bag_source,
+    camera_source,
+    frames_source,
+    video_source,
+)
 from depth_distill_ros.evaluation.tables import columns, write_json
+from depth_distill_ros.evaluation.viewer import require_rerun, save_rerun, show_rerun
 from depth_distill_ros.models import hub
 
 START_SECONDS = 150.0
@@ -43,30 +52,46 @@ START_SECONDS = 150.0
 DRAIN_SECONDS = 1.5
 """Time for the last images to pass through the node after the player has ended."""
 
+RECORDED_BYTES = 4e9
+"""Of a long run, depth images and clouds up to this size in all are kept to be looked at."""
+
 
 @dataclass(frozen=True)
 class DemoOptions:
     """What to play, on which model, for how long, and where to leave the results.
 
-    Exactly one of `frames` (a sequence folder) and `bag` (a rosbag2) is given. `topic` is the
-    bag's image topic where it has several; `rate` in frames a second overrides a sequence's own.
+    Exactly one of `frames` (a sequence folder), `bag` (a rosbag2), `video` (a file) and `camera`
+    (a number or device) is given. `topic` is the bag's image topic where it has several; `rate`,
+    in frames a second, overrides that of a sequence or a video; `fov`, in degrees, is the
+    horizontal field of view of a video or a camera. `viewer` is rerun or none.
     """
 
     output: Path
     frames: Path | None = None
     bag: Path | None = None
+    video: Path | None = None
+    camera: str | None = None
     topic: str | None = None
     seconds: float = 12.0
     rate: float | None = None
+    fov: float | None = None
     model: str | None = None
     device: str = "auto"
+    viewer: str = "none"
 
     def __post_init__(self) -> None:
-        if (self.frames is None) == (self.bag is None):
+        sources = (self.frames, self.bag, self.video, self.camera)
+        if sum(source is not None for source in sources) != 1:
             raise ConfigError(
-                "the demo plays either --frames FOLDER or --bag BAG: give one of them "
-                "(`make demo` renders frames first)"
+                "the demo plays one of --frames FOLDER, --bag BAG, --video FILE and "
+                "--camera NUMBER: give one of them (`make demo` renders frames first)"
             )
+        if self.rate is not None and self.frames is None and self.video is None:
+            raise ConfigError("--rate is for --frames and --video: others have their own times")
+        if self.fov is not None and self.video is None and self.camera is None:
+            raise ConfigError("--fov is for --video and --camera: others bring their calibration")
+        if self.fov is not None and not 0 < self.fov < 180:
+            raise ConfigError(f"--fov must be between 0 and 180 degrees, got {self.fov}")
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise ConfigError(f"--seconds must be positive, got {self.seconds}")
         if self.rate is not None and not 0 < self.rate <= 1000:
@@ -76,10 +101,13 @@ class DemoOptions:
 def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
     """Plays, records, measures, and writes the results to `options.output`.
 
-    Leaves report.json, depth.png, cloud.ply (where the camera is calibrated) and output.mcap, and
-    the processes' logs. Returns the report. Raises UserError where the source or the model cannot
-    be used, or a process of the graph fails; no process outlives the call.
+    Leaves report.json, depth.png, cloud.ply (where the camera is calibrated), output.mcap, for the
+    viewer demo.rrd, and the processes' logs. Returns the report. Raises UserError where the source
+    or the model cannot be used, or a process of the graph fails; no process outlives the call but
+    the viewer.
     """
+    if options.viewer == "rerun":
+        require_rerun()
     model_folder = hub.resolve(options.model)
     model = str(hub.read_json(model_folder / "config.json").get("name", model_folder.name))
     environment = graph_environment()
@@ -87,6 +115,7 @@ def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
     work = output / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    (output / "demo.rrd").unlink(missing_ok=True)  # an older run's would pass for this one's
     try:
         source = prepare_source(options, work)
         say(f"playing {source.name} ({source.topics.width}x{source.topics.height}) to {model}")
@@ -97,12 +126,16 @@ def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
         save_figure(output / "depth.png", examples, report)
         save_cloud(output / "cloud.ply", examples)
         save_output_bag(output / "output.mcap", source, run)
+        if options.viewer == "rerun":
+            save_rerun(output / "demo.rrd", output / "output.mcap", source)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     write_json(output / "report.json", report)
     say(columns([[name, _text(value)] for name, value in report.items()]))
     say(f"the node says: {node_summary(output / 'logs' / 'node.log')}")
     say(f"report.json, depth.png, output.mcap and more are in {output}")
+    if options.viewer == "rerun" and not show_rerun(output / "demo.rrd"):
+        say(f"there is no display here: `rerun {output / 'demo.rrd'}` shows the run")
     if run.timing.out_of_order:
         raise RuntimeError(
             f"{run.timing.out_of_order} outputs were older than one already published"
@@ -111,10 +144,15 @@ def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
 
 
 def prepare_source(options: DemoOptions, work: Path) -> Source:
-    """The bag to play; written from the frames where frames are given."""
+    """What to play; a bag below `work` is written from frames now, from others while they play."""
+    bag = work / "input"
     if options.bag is not None:
         return bag_source(options.bag, options.topic)
-    return frames_source(options.frames, work / "input", options.seconds, options.rate)
+    if options.video is not None:
+        return video_source(options.video, bag, options.rate, options.fov)
+    if options.camera is not None:
+        return camera_source(options.camera, bag, options.fov)
+    return frames_source(options.frames, bag, options.seconds, options.rate)
 
 
 def play_and_record(
@@ -127,15 +165,11 @@ def play_and_record(
     for name, value in parameters.items():
         if value is not None:
             node_arguments += ["-p", f"{name}:={value}"]
-    player_arguments = [str(source.bag), "--image", source.topics.image, "--log", str(played)]
-    player_arguments += ["--seconds", str(options.seconds)]
-    if source.topics.camera_info is not None:
-        player_arguments += ["--camera-info", source.topics.camera_info]
+    player_arguments = [*source.player, "--seconds", str(options.seconds), "--log", str(played)]
+    recorder_arguments = [str(recording), "--limit", str(RECORDED_BYTES), "--log", str(received)]
     with Graph(options.output / "logs", environment) as graph:
         graph.start("node", "depth_distill_ros.ros.node", node_arguments)
-        graph.start(
-            "recorder", "depth_distill_ros.ros.recorder", [str(recording), "--log", str(received)]
-        )
+        graph.start("recorder", "depth_distill_ros.ros.recorder", recorder_arguments)
         graph.start("player", "depth_distill_ros.ros.player", player_arguments)
         graph.wait("player", START_SECONDS + options.seconds)
         time.sleep(DRAIN_SECONDS)
@@ -179,8 +213,25 @@ def measure(source: Source, run: Run, model: str, device: str) -> tuple[dict, di
         "abs_rel": round(float(np.mean([e.abs_rel for e in errors])), 4) if errors else None,
         "delta1": round(float(np.mean([e.delta1 for e in errors])), 4) if errors else None,
         "frames_scored": len(errors),
+        "clouds_kept": len(run.clouds),
+        "notes": notes(source, run),
     }
     return report, {stamp: error.abs_rel for stamp, error in scored.items()}
+
+
+def notes(source: Source, run: Run) -> list[str]:
+    """What a reader of the report must know: what could not be made, and what was not kept."""
+    found = []
+    if source.topics.camera_info is None:
+        found.append(
+            "no clouds: there is no camera_info (of a video or a camera, --fov DEGREES makes one)"
+        )
+    kept, outputs = len(readable(source, run)), run.timing.frames_out
+    if kept < outputs:
+        found.append(
+            f"depth.png and output.mcap are made of the first {kept} of {outputs} answered images"
+        )
+    return found
 
 
 def node_summary(log: Path) -> str:
@@ -200,4 +251,6 @@ def resolved_device(device: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    if isinstance(value, list):
+        return "; ".join(value) or "none"
     return "unknown" if value is None else str(value)

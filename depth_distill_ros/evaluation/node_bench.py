@@ -108,16 +108,17 @@ def _measure(options: NodeBenchOptions, topics: tuple[str, ...]) -> Round:
             graph.start("node", "depth_distill_ros.ros.node", node)
             graph.start("probe", "depth_distill_ros.ros.probe", probe)
             graph.wait("probe", ROUND_SECONDS + options.seconds)
-            if not output.exists():
-                raise UserError(f"the probe left no result:\n{graph.tail('probe')}")
-        return _round(json.loads(output.read_text(encoding="utf-8")))
+            seen = json.loads(output.read_text(encoding="utf-8"))
+            if seen["topics"][DEPTH[0]]["latency_ms"] is None:
+                raise UserError(f"the node published no depth; its last lines:\n{graph.tail('node')}")
+        return _round(seen)
 
 
 def _round(seen: dict) -> Round:
     cameras = [values for name, values in seen["diagnostics"].items() if name.endswith(": camera")]
+    if not cameras:
+        raise UserError("the node published no diagnostics")
     depth = seen["topics"][DEPTH[0]]
-    if not cameras or depth["latency_ms"] is None:
-        raise UserError("the node published no depth: its log says why")
     start, end = "time: ", " p50 ms"
     stages = {
         key[len(start) : -len(end)]: float(value)

@@ -14,6 +14,9 @@ from depth_distill_ros.evaluation.metrics import align_affine
 from depth_distill_ros.geometry.camera import Intrinsics, project
 from depth_distill_ros.ros.cdr import header_stamp
 
+TRIMMED_FITS = 5
+"""Least squares, again and again on what fits better than the median, until it settles."""
+
 DEPTH, DEPTH_INFO, CLOUD = "/relative/image", "/relative/camera_info", "/relative/points"
 
 
@@ -52,7 +55,7 @@ class Run:
     Attributes:
         recording: the recorder's bag.
         played: publication time by header stamp of the inputs, nanoseconds of CLOCK_MONOTONIC.
-        outputs: header stamps of the depth images, in the order of arrival.
+        outputs: header stamps of the depth images that were recorded, in the order of arrival.
         clouds: header stamps of the clouds that were recorded.
     """
 
@@ -70,7 +73,7 @@ def read_run(recording: Path, player_log: Path, recorder_log: Path) -> Run:
     return Run(
         recording=recording,
         played=played,
-        outputs=[stamp for stamp, _ in received],
+        outputs=[stamp for stamp, _ in received[: message_count(recording, DEPTH)]],
         clouds=stamps_of(recording, CLOUD),
         timing=join_times(played, received),
     )
@@ -121,6 +124,12 @@ def join_times(played: dict[int, int], received: list[tuple[int, int]]) -> Timin
     )
 
 
+def message_count(bag: Path, topic: str) -> int:
+    """How many messages a bag has of a topic."""
+    with open_bag(bag) as reader:
+        return sum(c.msgcount for c in reader.connections if c.topic == topic)
+
+
 def stamps_of(bag: Path, topic: str) -> list[int]:
     """Header stamps, nanoseconds, of a topic's messages in the order of recording."""
     with open_bag(bag) as reader:
@@ -153,18 +162,25 @@ def disparity_of(message) -> np.ndarray:
 def cloud_agreement(
     points: np.ndarray, intrinsics: Intrinsics, disparity: np.ndarray
 ) -> dict[str, float]:
-    """How far a cloud is from the depth image of the same stamp, at worst.
+    """How far a cloud is from the depth image of the same stamp.
 
     points (H, W, 3) metres; disparity (H, W) in [0, 1], whose affine image 1/z must be. `pixels`
-    is the distance of a projected point from its own pixel; `disparity` the residual of the fit.
+    is the distance of a projected point from its own pixel, at worst; `disparity` the residual of
+    the fit, in the middle: beside a jump of depth the cloud has the nearest value instead of an
+    interpolated one. The fit is that of the better half of the pixels.
     """
     u, v, z = project(points.astype(np.float64), intrinsics)
     rows, columns = np.indices(z.shape)
     seen = np.isfinite(z) & np.isfinite(disparity)
-    scale, shift = align_affine(1 / z[seen], disparity[seen])
+    inverse, expected = 1 / z[seen], disparity[seen]
+    better = np.ones(inverse.shape, bool)
+    for _ in range(TRIMMED_FITS):
+        scale, shift = align_affine(inverse[better], expected[better])
+        residuals = np.abs(scale * inverse + shift - expected)
+        better = residuals <= np.median(residuals)
     return {
         "pixels": float(np.hypot(u - columns, v - rows)[seen].max()),
-        "disparity": float(np.abs(scale / z + shift - disparity)[seen].max()),
+        "disparity": float(np.median(residuals)),
     }
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from depth_distill_ros.errors import ConfigError, ScaleError
+from depth_distill_ros.errors import ScaleError
 from depth_distill_ros.geometry.camera import Intrinsics, unproject
 from depth_distill_ros.geometry.scale import nominal_depth
 from depth_distill_ros.geometry.scale_fit import ScaleFit
@@ -118,9 +118,12 @@ def _refined(points: np.ndarray, plane: np.ndarray) -> np.ndarray:
     limit = _INLIER_ERROR
     for _ in range(_REFINEMENTS):
         error = np.abs(points @ plane - 1)
-        root_weight = np.maximum(0, 1 - (error / limit) ** 2)
-        plane = np.linalg.lstsq(root_weight[:, None] * points, root_weight, rcond=None)[0]
-        limit = float(np.clip(3 * np.median(error[error < limit]), _MIN_ERROR, limit))
+        near = error < limit
+        if np.count_nonzero(near) < 3:
+            break
+        root_weight = 1 - (error[near] / limit) ** 2
+        plane = np.linalg.lstsq(root_weight[:, None] * points[near], root_weight, rcond=None)[0]
+        limit = float(np.clip(3 * np.median(error[near]), _MIN_ERROR, limit))
     return plane
 
 
@@ -139,10 +142,10 @@ def ground_scale(
     at any size: 1 / z = (disparity * (1/near - 1/far) + 1/far) / factor, where the factor is the
     height over the ground's nominal distance.
 
-    Raises ScaleError where no ground is seen, ConfigError where the height is not positive.
+    Raises ScaleError where no ground is seen or the height is not positive.
     """
     if not height > 0:
-        raise ConfigError(
+        raise ScaleError(
             f"the camera's height above the ground must be positive, got {height:g} m: "
             "set camera_height.height, or provide it through TF"
         )

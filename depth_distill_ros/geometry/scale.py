@@ -17,10 +17,18 @@ from depth_distill_ros.errors import ConfigError
 def metric_depth(disparity: np.ndarray, scale: float, shift: float) -> np.ndarray:
     """Planar depth in metres, float32 (H, W), from disparity (H, W) in the model's units.
 
-    `scale` and `shift` are in 1/m per unit of disparity and 1/m. NaN stays NaN; where the scaled
-    disparity is zero or negative the surface is beyond range: +inf (REP-117).
+    NaN stays NaN; where the scaled disparity is zero or negative the surface is beyond range: +inf
+    (REP-117). Raises ConfigError as `metric_inverse_depth`.
+    """
+    inverse = metric_inverse_depth(disparity, scale, shift)
+    return depth_from_inverse(inverse, out=inverse)
 
-    Raises ConfigError where scale or shift is not finite or the scale is not positive.
+
+def metric_inverse_depth(disparity: np.ndarray, scale: float, shift: float) -> np.ndarray:
+    """scale * disparity + shift in 1/m, float32 (H, W); NaN stays NaN.
+
+    `scale` and `shift` are in 1/m per unit of disparity and 1/m. Raises ConfigError where one is
+    not finite or the scale is not positive.
     """
     if not (math.isfinite(scale) and math.isfinite(shift)) or scale <= 0:
         raise ConfigError(
@@ -30,7 +38,7 @@ def metric_depth(disparity: np.ndarray, scale: float, shift: float) -> np.ndarra
     inverse = disparity.astype(np.float32)
     inverse *= np.float32(scale)
     inverse += np.float32(shift)
-    return depth_from_inverse(inverse, out=inverse)
+    return inverse
 
 
 def depth_from_inverse(inverse: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

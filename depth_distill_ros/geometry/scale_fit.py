@@ -19,7 +19,7 @@ INLIER_ERROR = 0.3
 """Measurements off by more are outliers. Generous: a small model errs by 20 % and more itself."""
 
 _LINES, _SCORED = 256, 500  # lines drawn, and measurements that each is scored on
-_REFINED, _REFINEMENTS = 5000, 8  # measurements and rounds of the refinement
+_FITTED, _REFINEMENTS = 5000, 8  # measurements that are fitted at most, rounds of the refinement
 _SMALL_ERROR = 0.02  # below it errors count by their square, for a smooth minimum
 _MIN_SPREAD = 1e-5  # standard deviation of disparity; float32 resolves 6e-8 near 1
 _SIGNIFICANCE = 5.0  # standard errors of the slope above 0; the best of many lines has some by luck
@@ -77,8 +77,8 @@ def fit_scale(
             f"{max(min_inliers, 2)} are needed: is what the sensor measures in the camera's view?"
         )
     rng = np.random.default_rng(seed)
-    scale, shift = _consensus(disparity, inverse, rng)
-    some = _some(len(disparity), _REFINED, rng)
+    some = _some(len(disparity), _FITTED, rng)
+    scale, shift = _consensus(disparity[some], inverse[some], rng)
     scale, shift, centre, spread = _refined(disparity[some], inverse[some], scale, shift)
     error = relative_error(scale * disparity + shift, inverse)
     error = error[error < INLIER_ERROR]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depth_distill_ros.errors import ConfigError, ScaleError
-from depth_distill_ros.geometry.scale import depth_from_inverse
+from depth_distill_ros.geometry.scale import depth_from_inverse, metric_inverse_depth
 from depth_distill_ros.geometry.scale_curve import Curve, curved
 
 MODES = ("none", "fixed", "camera_height", "reference")
@@ -98,9 +98,7 @@ class ScaleState:
         """
         if not self.is_metric:
             raise ScaleError(f"there is no depth in metres, the scale is '{self.status}'")
-        inverse = disparity.astype(np.float32)
-        inverse *= np.float32(self.scale)
-        inverse += np.float32(self.shift)
+        inverse = metric_inverse_depth(disparity, self.scale, self.shift)
         return inverse if self.spline is None else curved(inverse, self.spline)
 
     def depth(self, disparity: np.ndarray) -> np.ndarray:

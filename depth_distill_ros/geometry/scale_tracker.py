@@ -93,7 +93,7 @@ class ScaleTracker:
         """The ground in `disparity` (h, w), with intrinsics of the view at any size.
 
         `up` is a unit vector in the optical frame, `height` metres, the settings' by default.
-        Refused where there is no ground. Raises ConfigError where the height is not positive.
+        Refused where there is no ground, or the height is not positive.
         """
         settings = self._settings
         height = settings.height if height is None else height

@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from depth_distill_ros.errors import ConfigError, UserError, refuse
+from depth_distill_ros.ros.allocator import keep_freed_memory
 from depth_distill_ros.ros.dds import with_shared_memory_profile
 from depth_distill_ros.ros.parameters import help_text
 
@@ -69,6 +70,7 @@ def _run(arguments: list[str]) -> int:
     # PyTorch's threads would otherwise spin while they wait for each other: with another busy
     # process on two cores, inference took three times as long (read when PyTorch is imported).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     _interrupt_on_signals()
     try:
         import rclpy

@@ -135,7 +135,10 @@ class CameraPipeline:
         """The tracker's state, for another run to begin with; None without a metric scale."""
         with self._scale_lock:
             state = self._scale_state
-            return self.tracker.to_json() if state is not None and state.is_metric else None
+            if state is None or not state.is_metric:
+                return None
+            # Without its stamp, the scale's age counts from the first image that it is used for.
+            return {**self.tracker.to_json(), "stamp": None}
 
     def reset_scale(self) -> None:
         """Forgets what was learned about the scale."""

@@ -1,10 +1,13 @@
-"""Plays the images of a bag onto a graph at their recorded times (a process of the demo).
+"""Plays a bag, a video file or a camera onto a graph, as a camera would (a process of the demo).
 
-    python -m depth_distill_ros.ros.player BAG --image TOPIC --log FILE
+    python -m depth_distill_ros.ros.player --bag BAG --image TOPIC --log FILE
+    python -m depth_distill_ros.ros.player --video FILE|--camera CAMERA --keep BAG --log FILE
 
-Messages go out as they were serialized, on `image` and `camera_info`: stamps and frame ids are
-kept. The log has a line for each image: header stamp and CLOCK_MONOTONIC at publication, both in
-nanoseconds, so that another process on this machine can tell the latency.
+A bag's messages go out as they were serialized, at their recorded times, on `image` and
+`camera_info`: stamps and frame ids are kept. Of a video or a camera, what was published is kept in
+a bag of its own, up to `--keep-bytes`. The log has a line for each image: header stamp and
+CLOCK_MONOTONIC at publication, both in nanoseconds, so that another process on this machine can
+tell the latency.
 """
 
 from __future__ import annotations
@@ -24,7 +27,16 @@ from rosbags.rosbag2 import Reader, ReaderError
 from sensor_msgs.msg import CameraInfo, Image
 
 from depth_distill_ros.errors import BagError, UserError, refuse
+from depth_distill_ros.ros.capture import (
+    camera_frames,
+    open_camera,
+    open_video,
+    video_frames,
+    video_rate,
+)
+from depth_distill_ros.ros.captured import Message, captured_messages, keep
 from depth_distill_ros.ros.cdr import header_stamp
+from depth_distill_ros.ros.newest import newest
 
 # Best effort, as cameras publish: a slow subscriber must not hold the player back.
 CAMERA_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -57,13 +69,8 @@ def wait_for_graph(node: Node, timeout: float) -> None:
         time.sleep(0.05)
 
 
-def bag_messages(
-    bag: Path, image_topic: str, camera_info_topic: str | None, seconds: float
-) -> Iterator[tuple[int, str, bytes]]:
-    """(nanoseconds since the first image or camera info, "image" or "camera_info", message).
-
-    Raises BagError where the bag ends in the middle of a record.
-    """
+def bag_messages(bag: Path, image_topic: str, camera_info_topic: str | None) -> Iterator[Message]:
+    """The messages of a bag. Raises BagError where it ends in the middle of a record."""
     names = {image_topic: "image", camera_info_topic: "camera_info"}
     with Reader(bag) as reader:
         chosen = [c for c in reader.connections if c.topic in names]
@@ -71,15 +78,26 @@ def bag_messages(
         try:
             for connection, stamp, raw in reader.messages(connections=chosen):
                 start = stamp if start is None else start
-                if stamp - start > seconds * 1e9:
-                    return
-                yield stamp - start, names[connection.topic], raw
+                yield stamp - start, names[connection.topic], bytes(raw)
         except (ReaderError, OSError, *DAMAGE) as error:
             raise BagError(f"{bag} cannot be read on: {error}") from error
 
 
-def play(node: Node, messages: Iterator[tuple[int, str, bytes]], log: Path) -> int:
-    """Publishes each message at its time; returns the number of images."""
+def opened(options: argparse.Namespace) -> Iterator[Message]:
+    """The messages of what the options name. Raises UserError where it cannot be opened."""
+    if options.bag is not None:
+        return bag_messages(options.bag, options.image, options.camera_info)
+    if options.video is not None:
+        video = open_video(options.video)
+        frames = video_frames(video, options.rate or video_rate(video))
+    else:
+        frames = newest(camera_frames(open_camera(options.camera)))
+    messages = captured_messages(frames, options.fov)
+    return keep(messages, options.keep, options.keep_bytes) if options.keep else messages
+
+
+def play(node: Node, messages: Iterator[Message], seconds: float, log: Path) -> int:
+    """Publishes each message at its time, up to `seconds`; returns the number of images."""
     publishers = {
         "image": node.create_publisher(Image, "image", CAMERA_QOS),
         "camera_info": node.create_publisher(CameraInfo, "camera_info", CAMERA_QOS),
@@ -89,32 +107,45 @@ def play(node: Node, messages: Iterator[tuple[int, str, bytes]], log: Path) -> i
     with open(log, "w", encoding="ascii") as lines:
         started: int | None = None
         for offset, name, raw in messages:
+            if offset >= seconds * 1e9:
+                break
             started = time.monotonic_ns() - offset if started is None else started
             time.sleep(max(0, started + offset - time.monotonic_ns()) / 1e9)
             if not rclpy.ok():
                 break
             now = time.monotonic_ns()
-            publishers[name].publish(bytes(raw))
+            publishers[name].publish(raw)
             if name == "image":
                 lines.write(f"{header_stamp(raw)} {now}\n")
                 count += 1
     return count
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Play a bag until its end; returns the exit status."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bag", type=Path, help="rosbag2 folder or storage file")
-    parser.add_argument("--image", required=True, help="topic of the images in the bag")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--bag", type=Path, help="rosbag2 folder or storage file")
+    source.add_argument("--video", type=Path, help="a video file")
+    source.add_argument("--camera", help="a camera's number or device")
+    parser.add_argument("--image", help="topic of the images in the bag")
     parser.add_argument("--camera-info", help="topic of their camera_info")
+    parser.add_argument("--rate", type=float, help="frames a second; the video's by default")
+    parser.add_argument("--fov", type=float, help="degrees: publish a camera_info of this width")
+    parser.add_argument("--keep", type=Path, help="bag to make of the images that were published")
+    parser.add_argument("--keep-bytes", type=float, default=float("inf"), help="its size at most")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after")
     parser.add_argument("--log", type=Path, required=True, help="stamps and publication times")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play a source until its end; returns the exit status."""
+    options = _parser().parse_args(arguments)
     rclpy.init(args=[])
     try:
         node = rclpy.create_node("player")
-        messages = bag_messages(options.bag, options.image, options.camera_info, options.seconds)
-        count = play(node, messages, options.log)
+        with contextlib.closing(opened(options)) as messages:
+            count = play(node, messages, options.seconds, options.log)
         print(f"played {count} images", flush=True)
         # Deleting a writer drops what readers have not taken yet: let the last image arrive.
         time.sleep(0.5)

@@ -54,7 +54,7 @@ class Settings:
     scale_shift: float = 0.0
     scale_spline: bool = False
     scale_min_inliers: int = 10
-    scale_min_inlier_ratio: float = 0.3
+    scale_min_inlier_ratio: float = 0.25
     scale_smoothing: float = 1.0
     scale_timeout: float = 5.0
     scale_file: str = ""
