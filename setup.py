@@ -63,9 +63,6 @@ TRAIN = [
 # The Rerun viewer, for `d3epth demo --viewer rerun`.
 VIEWER = ["rerun-sdk>=0.23"]
 
-# The plots of `d3epth replay`'s report.
-REPLAY = ["matplotlib>=3.9"]
-
 TEST = [
     "hypothesis>=6.100",
     "mcap>=1.2",
@@ -90,6 +87,7 @@ setup(
             "weights/*/*/*",
             "evaluation/protocols/*.json",
             "evaluation/protocols/definitions/*.json",
+            "evaluation/replay/*.j2",
         ]
     },
     data_files=[
@@ -104,7 +102,6 @@ setup(
         "ros": ROS,
         "gpu": ["onnxruntime-gpu>=1.20"],
         "peers": PEERS,
-        "replay": REPLAY,
         "scenes": SCENES,
         "train": TRAIN,
         "test": TEST,
@@ -114,6 +111,7 @@ setup(
     entry_points={
         "console_scripts": [
             "d3epth = depth_distill_ros.cli:main",
+            "d3epth_metrics = depth_distill_ros.evaluation.live_metrics:main",
             "d3epth_node = depth_distill_ros.ros.node:main",
         ],
     },

@@ -1,4 +1,4 @@
-"""The command line: `d3epth predict | evaluate | demo | models`, a function a command.
+"""The command line: `d3epth predict | evaluate | demo | replay | bench | models | …`, a function a command.
 
 A user's mistake is one line on stderr and exit status 2. PyTorch is imported by the commands that
 need it, so that `--help` and a refused argument answer at once.
@@ -7,6 +7,7 @@ need it, so that `--help` and a refused argument answer at once.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from depth_distill_ros import cli_models
+from depth_distill_ros import cli_bench, cli_models, cli_replay
 from depth_distill_ros.errors import ConfigError, ImageError, UserError, refuse
 
 
@@ -134,8 +135,8 @@ def demo(options: argparse.Namespace) -> int:
     # background has made it ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    fields = ("output", "frames", "bag", "topic", "seconds", "rate", "model", "device")
-    run_demo(DemoOptions(**{name: getattr(options, name) for name in fields}))
+    names = [field.name for field in dataclasses.fields(DemoOptions)]
+    run_demo(DemoOptions(**{name: getattr(options, name) for name in names}))
     return 0
 
 
@@ -203,11 +204,21 @@ def build_parser() -> argparse.ArgumentParser:
     added = command(demo, model)
     added.add_argument("--frames", type=Path, metavar="DIR", help="the sequence to play")
     added.add_argument("--bag", type=Path, help="the rosbag2 to play")
+    added.add_argument("--video", type=Path, metavar="FILE", help="the video file to play")
+    added.add_argument(
+        "--camera", metavar="NUMBER", help="the camera to play: its number, or device"
+    )
     added.add_argument("--topic", help="the bag's image topic; found by default")
     added.add_argument("--seconds", type=float, default=12.0, help="how long (default 12)")
-    added.add_argument("--rate", type=float, help="images a second; the sequence's by default")
+    added.add_argument("--rate", type=float, help="images a second; the source's by default")
+    fov = "horizontal field of view of a video or camera, for clouds"
+    added.add_argument("--fov", type=float, metavar="DEGREES", help=fov)
+    viewer = "rerun: write demo.rrd, and show it where there is a display"
+    added.add_argument("--viewer", choices=("none", "rerun"), default="none", help=viewer)
     added.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR")
 
+    cli_bench.add_commands(commands, model)
+    cli_replay.add_commands(commands, model)
     cli_models.add_commands(command(models))
     return parser
 

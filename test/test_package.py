@@ -29,7 +29,11 @@ DISTRIBUTIONS = {
 ROS_PACKAGES = {"tf2_ros": "tf2_ros_py"}
 # Optional, and without a wheel.
 FROM_APT_ALONE = {"cv_bridge", "sensor_msgs_py", "tf2_ros"}
-COMMANDS = {"d3epth": f"{NAME}.cli:main", "d3epth_node": f"{NAME}.ros.node:main"}
+COMMANDS = {
+    "d3epth": f"{NAME}.cli:main",
+    "d3epth_metrics": f"{NAME}.evaluation.live_metrics:main",
+    "d3epth_node": f"{NAME}.ros.node:main",
+}
 
 # What each layer may import, besides itself; the rest of the names are `errors` and the package.
 LAYERS = {
@@ -85,7 +89,7 @@ def test_the_version_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [(NAME, ("ros", "peers", "replay", "viewer")), ("training", ("train",))]
+    ("folder", "extras"), [(NAME, ("ros", "peers", "viewer")), ("training", ("train",))]
 )
 def test_what_is_imported_is_required(folder, extras):
     required = requirements(*extras)
@@ -175,7 +179,12 @@ def test_a_wheel_holds_all_that_is_read_at_run_time(wheel):
             if path.is_file() and path.suffix != ".pyc":
                 assert f"{share}/{NAME}/{path.relative_to(ROOT)}" in wheel
     assert f"{share}/ament_index/resource_index/packages/{NAME}" in wheel
-    read = [(ROOT / NAME / "weights").rglob("*"), (ROOT / NAME / "evaluation").rglob("*.json")]
+    evaluation = ROOT / NAME / "evaluation"
+    read = [
+        (ROOT / NAME / "weights").rglob("*"),
+        evaluation.rglob("*.json"),
+        evaluation.rglob("*.j2"),
+    ]
     files = {path for found in read for path in found if path.is_file()}
     assert {str(path.relative_to(ROOT)) for path in files} <= set(wheel)
 

@@ -13,10 +13,12 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from depth_distill_ros.errors import BagError
 from depth_distill_ros.evaluation.frames import Sequence
+from depth_distill_ros.evaluation.images import decode_image
 from depth_distill_ros.geometry.camera import Intrinsics
 from depth_distill_ros.ros.cdr import with_header_stamp
 
@@ -50,6 +52,7 @@ class ImageTopics:
     encoding: str
     width: int
     height: int
+    message_type: str = IMAGE
 
 
 @contextlib.contextmanager
@@ -74,43 +77,63 @@ def open_bag(path: str | Path) -> Iterator[Any]:
         raise BagError(f"the bag {path} cannot be read: {error}") from error
 
 
-def find_images(path: str | Path, topic: str | None = None) -> ImageTopics:
+def find_images(
+    path: str | Path, topic: str | None = None, compressed: bool = False
+) -> ImageTopics:
     """The topic of colour images in a bag, and of their camera info.
 
-    Without `topic`, the first topic by name whose images are not depth. Raises BagError where
-    there is no such topic, naming what the bag has.
+    Without `topic`, the first topic by name whose images are not depth; `compressed` admits
+    CompressedImage topics as well. Raises BagError where there is no such topic, naming what the
+    bag has.
     """
+    kinds = (IMAGE, COMPRESSED_IMAGE) if compressed else (IMAGE,)
     with open_bag(path) as reader:
-        images = sorted(
-            (c for c in reader.connections if c.msgtype == IMAGE and c.msgcount != 0),
-            key=lambda connection: connection.topic,
+        candidates = sorted(
+            (c for c in reader.connections if c.msgtype in kinds and topic in (None, c.topic)),
+            key=lambda connection: (kinds.index(connection.msgtype), connection.topic),
         )
-        candidates = [c for c in images if topic in (None, c.topic)]
-        found = []
         for connection in candidates:
             first = next(reader.messages(connections=[connection]), None)
             if first is None:
                 continue
-            message = typestore().deserialize_cdr(first[2], IMAGE)
-            if topic is not None or message.encoding not in DEPTH_ENCODINGS:
-                found.append((connection.topic, message))
+            message = typestore().deserialize_cdr(first[2], connection.msgtype)
+            encoding, width, height = _encoding_and_size(message)
+            if topic is not None or not _is_depth(encoding):
                 break
-        if not found:
-            raise BagError(_no_images(path, topic, reader.connections))
-        name, message = found[0]
+        else:
+            raise BagError(_no_images(path, topic, reader.connections, compressed))
         infos = [c.topic for c in reader.connections if c.msgtype == CAMERA_INFO]
-    beside = name.rsplit("/", 1)[0] + "/camera_info"
-    camera_info = beside if beside in infos else None
-    if camera_info is None and len(infos) == 1:
-        camera_info = infos[0]
-    return ImageTopics(name, camera_info, message.encoding, message.width, message.height)
+    name = connection.topic
+    return ImageTopics(
+        name, camera_info_beside(name, infos), encoding, width, height, connection.msgtype
+    )
 
 
-def _no_images(path: str | Path, topic: str | None, connections: list) -> str:
+def camera_info_beside(topic: str, infos: list[str]) -> str | None:
+    """Of the camera_info topics, the one in an image topic's namespace, or the only one."""
+    beside = topic.removesuffix("/compressed").rsplit("/", 1)[0] + "/camera_info"
+    if beside in infos:
+        return beside
+    return infos[0] if len(infos) == 1 else None
+
+
+def _encoding_and_size(message: Any) -> tuple[str, int, int]:
+    """Encoding, width and height of an Image; those of a CompressedImage need a look inside."""
+    if hasattr(message, "encoding"):
+        return message.encoding, message.width, message.height
+    pixels = decode_image(bytes(message.data), cv2.IMREAD_UNCHANGED, "the first compressed image")
+    return message.format, pixels.shape[1], pixels.shape[0]
+
+
+def _is_depth(encoding: str) -> bool:
+    return encoding.split(";")[0] in DEPTH_ENCODINGS or "compressedDepth" in encoding
+
+
+def _no_images(path: str | Path, topic: str | None, connections: list, compressed: bool) -> str:
     what = "images" if topic is None else f"images on {topic}"
     topics = ", ".join(f"{c.topic} ({c.msgtype.rsplit('/', 1)[-1]})" for c in connections)
     hint = ""
-    if any(c.msgtype == COMPRESSED_IMAGE for c in connections):
+    if not compressed and any(c.msgtype == COMPRESSED_IMAGE for c in connections):
         hint = "; compressed images must be republished as sensor_msgs/Image first"
     return f"the bag {path} has no {what} to estimate depth for{hint}; it has {topics or 'nothing'}"
 
@@ -166,17 +189,18 @@ def _header() -> Any:
     return types["std_msgs/msg/Header"](stamp=stamp, frame_id=FRAME_ID)
 
 
-def image_message(rgb: np.ndarray) -> Any:
-    """A sensor_msgs/Image, rgb8, of uint8 (H, W, 3), stamped 0."""
-    height, width = rgb.shape[:2]
+def image_message(pixels: np.ndarray, encoding: str = "rgb8") -> Any:
+    """A sensor_msgs/Image, stamped 0, of pixels whose type and channels are the encoding's."""
+    height, width = pixels.shape[:2]
+    little_endian = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
     return typestore().types[IMAGE](
         header=_header(),
         height=height,
         width=width,
-        encoding="rgb8",
+        encoding=encoding,
         is_bigendian=0,
-        step=3 * width,
-        data=np.ascontiguousarray(rgb).reshape(-1),
+        step=little_endian[0].nbytes,
+        data=little_endian.reshape(-1).view(np.uint8),
     )
 
 
@@ -202,8 +226,10 @@ def camera_info_message(intrinsics: Intrinsics) -> Any:
     )
 
 
-def write_bag(path: Path, topics: dict[str, str], messages: Iterator[Message]) -> None:
-    """Writes a rosbag2 folder with MCAP storage, replacing one that is there.
+def write_bag(
+    path: Path, topics: dict[str, str], messages: Iterator[Message], storage: str = "mcap"
+) -> None:
+    """Writes a rosbag2 folder with `mcap` or `sqlite3` storage, replacing one that is there.
 
     topics: message type by topic. Messages must come in the order of their times.
     """
@@ -212,7 +238,7 @@ def write_bag(path: Path, topics: dict[str, str], messages: Iterator[Message]) -
     if path.exists():
         shutil.rmtree(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+    with Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
         connections = {
             topic: writer.add_connection(topic, message_type, typestore=typestore())
             for topic, message_type in topics.items()

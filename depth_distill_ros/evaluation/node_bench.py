@@ -110,7 +110,9 @@ def _measure(options: NodeBenchOptions, topics: tuple[str, ...]) -> Round:
             graph.wait("probe", ROUND_SECONDS + options.seconds)
             seen = json.loads(output.read_text(encoding="utf-8"))
             if seen["topics"][DEPTH[0]]["latency_ms"] is None:
-                raise UserError(f"the node published no depth; its last lines:\n{graph.tail('node')}")
+                raise UserError(
+                    f"the node published no depth; its last lines:\n{graph.tail('node')}"
+                )
         return _round(seen)
 
 

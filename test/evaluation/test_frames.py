@@ -143,3 +143,21 @@ def test_poses_of_a_real_sequence_agree_with_its_depth(shared_data):
     seen = second.depth[np.rint(v[inside]).astype(int), np.rint(u[inside]).astype(int)]
     error = np.abs(seen - z[inside])[seen > 0] / z[inside][seen > 0]
     assert np.median(error) < 0.01
+
+
+def test_stamps_in_a_file_of_their_own_are_exact(sequence_folder):
+    exact = [1_700_000_000_000_000_001, 1_700_000_000_100_000_002, 1_700_000_000_200_000_003]
+    (sequence_folder / "stamps.txt").write_text("\n".join(map(str, exact)))
+    sequence = load_sequence(sequence_folder)
+    assert sequence.nanoseconds == tuple(exact) and sequence.poses is not None
+    for text, message in (("1\n2\n", "a line for each"), ("1\n1\n2\n", "must increase"),
+                          ("1\n2\n3.5\n", "whole nanoseconds")):  # fmt: skip
+        (sequence_folder / "stamps.txt").write_text(text)
+        with pytest.raises(DataError, match=message):
+            load_sequence(sequence_folder)
+
+
+def test_stamps_of_poses_are_exact_to_the_last_digit(sequence_folder):
+    lines = [f"1305031453.35968{digit} 0 0 0 0 0 0 1 # a remark" for digit in (4, 5, 6)]
+    (sequence_folder / "poses.txt").write_text("\n".join(lines))
+    assert load_sequence(sequence_folder).nanoseconds[0] == 1305031453359684000
