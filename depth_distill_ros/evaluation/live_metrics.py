@@ -21,6 +21,7 @@ from depth_distill_ros.evaluation.replay.pictures import Album
 from depth_distill_ros.evaluation.replay.report import About
 from depth_distill_ros.evaluation.replay.truth import TruthReader
 from depth_distill_ros.ros.dds import with_shared_memory_profile
+from depth_distill_ros.ros.installation import without_rclpy
 
 if TYPE_CHECKING:
     from depth_distill_ros.ros.live import LiveNode
@@ -119,10 +120,7 @@ def _ros(arguments: list[str]) -> Any:
     try:
         from depth_distill_ros.ros import live
     except ImportError as error:
-        raise ConfigError(
-            f"rclpy cannot be imported ({error}): `source /opt/ros/<distro>/setup.bash`, "
-            "or `pip install 'depth_distill_ros[ros]'`"
-        ) from error
+        raise without_rclpy(error) from error
     live.start(arguments)
     return live
 

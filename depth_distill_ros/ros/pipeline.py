@@ -29,23 +29,15 @@ from depth_distill_ros.ros.messages import cloud_message, depth_image, float_ima
 from depth_distill_ros.ros.reports import StageTimes
 from depth_distill_ros.ros.scale_messages import scale_marker, scale_message
 from depth_distill_ros.ros.settings import Settings
-
-
-@dataclass(frozen=True)
-class Topics:
-    """The three topics on which one kind of depth goes out."""
-
-    image: str
-    camera_info: str
-    points: str
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((self.image, self.camera_info, self.points))
-
-
-RELATIVE = Topics("relative/image", "relative/camera_info", "relative/points")
-METRIC = Topics("depth/image", "depth/camera_info", "points")
-COLOR, SCALE, SCALE_TEXT = "depth/color", "depth/scale", "depth/scale_text"
+from depth_distill_ros.ros.topics import (
+    COLOR,
+    METRIC,
+    RELATIVE,
+    SCALE,
+    SCALE_TEXT,
+    MessageTypes,
+    Topics,
+)
 
 CAMERA_INFO_MISSING = (
     "no camera_info has come with the images, so there are no clouds: "
@@ -53,20 +45,6 @@ CAMERA_INFO_MISSING = (
 )
 OLD_SECONDS = 1.0
 """A camera_info farther than this from its image is worth a word."""
-
-
-@dataclass(frozen=True)
-class MessageTypes:
-    """The classes to make messages of; `marker` is None where nobody shows markers."""
-
-    image: type
-    camera_info: type
-    cloud: type
-    field: type
-    diagnostic_array: type
-    diagnostic_status: type
-    key_value: type
-    marker: type | None = None
 
 
 @dataclass

@@ -14,9 +14,10 @@ from ros_messages import (
     image,
 )
 
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE, CameraPipeline, MessageTypes
+from depth_distill_ros.ros.pipeline import CameraPipeline
 from depth_distill_ros.ros.reports import StageTimes
 from depth_distill_ros.ros.settings import Settings
+from depth_distill_ros.ros.topics import METRIC, RELATIVE, MessageTypes
 
 HEIGHT, WIDTH = 48, 64
 RGB = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)

@@ -18,9 +18,9 @@ from ros_messages import camera_info, image
 
 from depth_distill_ros.errors import DataError
 from depth_distill_ros.ros.messages import read_cloud
-from depth_distill_ros.ros.pipeline import METRIC
 from depth_distill_ros.ros.reference import ReferenceStore
 from depth_distill_ros.ros.settings import Settings
+from depth_distill_ros.ros.topics import METRIC
 from depth_distill_ros.ros.transforms import NoTransforms
 from training.scenes.camera import orientation
 from training.scenes.frame import intrinsics_of

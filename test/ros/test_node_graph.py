@@ -14,7 +14,7 @@ pytest.importorskip("rclpy")
 from ros_graph import ros_camera_info, ros_image, until  # noqa: E402 - they import rclpy
 
 from depth_distill_ros.ros.messages import read_cloud  # noqa: E402
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE  # noqa: E402
+from depth_distill_ros.ros.topics import METRIC, RELATIVE  # noqa: E402
 
 HEIGHT, WIDTH = 480, 640  # large enough that clouds arrive only by the shared-memory profile
 RGB = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)

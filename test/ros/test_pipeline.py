@@ -23,7 +23,7 @@ from ros_messages import camera_info, header, image
 
 from depth_distill_ros.errors import MessageError
 from depth_distill_ros.ros.messages import read_cloud
-from depth_distill_ros.ros.pipeline import COLOR, METRIC, RELATIVE
+from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pipeline_harness import ALL, HEIGHT, OPTICAL, RGB, WIDTH, Harness, brightne
 from ros_messages import header, image
 
 from depth_distill_ros.geometry.reference import ReferenceSamples
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE, SCALE
 from depth_distill_ros.ros.settings import Settings
+from depth_distill_ros.ros.topics import METRIC, RELATIVE, SCALE
 
 REFERENCE = Settings(scale_mode="reference", depth_edge_mask=False)
 

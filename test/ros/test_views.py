@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from depth_distill_ros.ros.parameter_table import PARAMETERS
-from depth_distill_ros.ros.pipeline import COLOR, METRIC, RELATIVE, SCALE, SCALE_TEXT
+from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE, SCALE, SCALE_TEXT
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 INPUTS = {"image", "camera_info"}

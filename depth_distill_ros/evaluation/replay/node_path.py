@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,28 +20,26 @@ from depth_distill_ros.evaluation.replay.transforms import StaticTransforms
 from depth_distill_ros.evaluation.replay.truth import ImagePlane, TruthReader, split
 from depth_distill_ros.ros.camera_info import camera_info_from_fov, intrinsics_of
 from depth_distill_ros.ros.images import depth_from_image
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE, CameraPipeline, Frame, MessageTypes
+from depth_distill_ros.ros.pipeline import CameraPipeline, Frame
 from depth_distill_ros.ros.reference import ReferenceStore
+from depth_distill_ros.ros.reports import StageTimes
+from depth_distill_ros.ros.topics import METRIC, RELATIVE, MessageTypes
 from depth_distill_ros.ros.transforms import StaticTransform, up_and_height
 
 ERROR = "error"
 """The one topic that the node does not have: the relative error, 32FC1, NaN where not known."""
 
 
-class FrameTimes:
-    """Milliseconds of the stages of one frame; what the pipeline takes for its StageTimes."""
+class FrameTimes(StageTimes):
+    """Milliseconds of the stages of one frame."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._stages: dict[str, float] = {}
 
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            passed = 1000 * (time.perf_counter() - started)
-            self._stages[stage] = self._stages.get(stage, 0.0) + passed
+    def add(self, stage: str, seconds: float) -> None:
+        """Adds one run of a stage."""
+        self._stages[stage] = self._stages.get(stage, 0.0) + 1000 * seconds
 
     def take(self) -> dict[str, float]:
         """The times since the last call."""

@@ -34,7 +34,7 @@ from depth_distill_ros.evaluation.replay.table import Table
 from depth_distill_ros.evaluation.replay.transforms import StaticTransforms
 from depth_distill_ros.evaluation.tables import write_json
 from depth_distill_ros.evaluation.temporal import VARIANTS, View, aligned_depth, tae
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE
+from depth_distill_ros.ros.topics import METRIC, RELATIVE
 
 FLOOR = "tae.measured"
 """The error of the measured depth itself."""

@@ -26,7 +26,7 @@ from depth_distill_ros.evaluation.replay.node_path import ERROR, Answer, NodePat
 from depth_distill_ros.evaluation.replay.options import ReplayOptions
 from depth_distill_ros.evaluation.replay.output_bag import OutputBag
 from depth_distill_ros.ros.messages import float_image
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE
+from depth_distill_ros.ros.topics import METRIC, RELATIVE
 
 
 def output_topics(options: ReplayOptions) -> dict[str, str]:
