@@ -1,4 +1,4 @@
-"""The command line: `d3epth predict | evaluate | demo | replay | bench | models | …`, a function a command.
+"""The command line `d3epth`: a thin function for each command, more in `cli_*.py`.
 
 A user's mistake is one line on stderr and exit status 2. PyTorch is imported by the commands that
 need it, so that `--help` and a refused argument answer at once.

@@ -93,6 +93,10 @@ class Graph:
                 start_new_session=True,
             )
 
+    def process_id(self, name: str) -> int:
+        """Of a process that was started, to be looked at."""
+        return self._processes[name].pid
+
     def wait(self, name: str, timeout: float) -> None:
         """Waits for a process to end well.
 
