@@ -7,6 +7,7 @@ next image's arrays and messages are new pages again, each with a page fault: of
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 
@@ -28,3 +29,9 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK) and mallopt(_M_TRIM_THRESHOLD, _KEPT))
+
+
+def give_back_freed_memory() -> None:
+    """Gives what was kept back to the kernel, as when a model has gone."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

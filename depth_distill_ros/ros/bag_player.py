@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -143,8 +144,10 @@ def _run(options: argparse.Namespace) -> None:
             node.get_logger().info(f"played {count} messages of {len(publishers)} topics")
             if not (options.loop and count and rclpy.ok()):
                 break
-    # Deleting a writer drops what readers have not taken yet: let the last messages arrive.
-    time.sleep(0.5)
+        # Deleting a writer drops what readers have not taken yet: let the last messages arrive.
+        for publisher in publishers.values():
+            publisher.wait_for_all_acked(Duration(seconds=2.0))
+        time.sleep(0.5)  # best-effort readers acknowledge nothing
 
 
 def _positive(text: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import (
     CameraInfo,
@@ -19,17 +20,7 @@ from sensor_msgs.msg import (
 )
 from visualization_msgs.msg import Marker
 
-from depth_distill_ros.ros.pipeline import (
-    COLOR,
-    METRIC,
-    RELATIVE,
-    SCALE,
-    SCALE_TEXT,
-    CameraPipeline,
-    Frame,
-    MessageTypes,
-    seconds,
-)
+from depth_distill_ros.ros.pipeline import CameraPipeline, Frame, seconds
 from depth_distill_ros.ros.qos import (
     INPUT_QOS,
     OUTPUT_QOS,
@@ -41,6 +32,7 @@ from depth_distill_ros.ros.qos import (
 from depth_distill_ros.ros.reference import ReferenceStore
 from depth_distill_ros.ros.reports import ProblemLog, StageTimes
 from depth_distill_ros.ros.settings import Settings
+from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE, SCALE, SCALE_TEXT, MessageTypes
 from depth_distill_ros.ros.transforms import Transforms, up_and_height
 from depth_distill_ros.ros.worker import WorkerCounts
 
@@ -91,6 +83,9 @@ class Camera:
         self._settings = settings
         self._prefix = f"{name}/" if name else ""
         self._subscriptions: list[Any] = []
+        # A group of its own that admits always: after a message that could not be taken, rclpy
+        # leaves a group that admits one at a time closed, with all the node's services in it.
+        self._group = ReentrantCallbackGroup()
         warning = node.get_logger().warning
         label = f"{name}: " if name else ""
         self.problems = ProblemLog(lambda text: warning(label + text))
@@ -195,6 +190,7 @@ class Camera:
                 name,
                 callback,
                 qos,
+                callback_group=self._group,
                 event_callbacks=subscription_events(self._full(topic), self.problems.report),
                 qos_overriding_options=OVERRIDES,
             )

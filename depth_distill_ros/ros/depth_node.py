@@ -12,11 +12,12 @@ from std_srvs.srv import Trigger
 
 from depth_distill_ros.errors import ConfigError, UserError
 from depth_distill_ros.ros import parameters
+from depth_distill_ros.ros.allocator import give_back_freed_memory
 from depth_distill_ros.ros.camera import Camera
 from depth_distill_ros.ros.diagnostics import CameraDiagnostics, model_status
 from depth_distill_ros.ros.graph_watch import GraphWatch
 from depth_distill_ros.ros.inference import BatchInference
-from depth_distill_ros.ros.reports import ProblemLog
+from depth_distill_ros.ros.reports import ProblemLog, described
 from depth_distill_ros.ros.scale_file import load_scales, save_scales
 from depth_distill_ros.ros.settings import Settings
 from depth_distill_ros.ros.transforms import Transforms, make_transforms
@@ -45,7 +46,7 @@ class DepthNode(LifecycleNode):
 
     def __init__(self, load_estimator: Callable[[Settings], Any]) -> None:
         super().__init__("d3epth")
-        self.failure: UserError | None = None
+        self.failure: Exception | None = None
         self._load_estimator = load_estimator
         self._settings = parameters.declare(self)
         self._problems = ProblemLog(self.get_logger().warning)
@@ -83,10 +84,11 @@ class DepthNode(LifecycleNode):
             self.get_logger().info(f"loading model '{settings.model or 'default'}'")
             estimator = self._load_estimator(settings)
             self._make_cameras(settings.cameras or ("",), scales)
-        except UserError as error:
+        except Exception as error:  # rclpy would swallow it without a word
             self._free()
             self.failure = error
-            self.get_logger().error(f"cannot be configured: {error}")
+            reason = error if isinstance(error, UserError) else described(error)
+            self.get_logger().error(f"cannot be configured: {reason}")
             return FAILURE
         self._inference = BatchInference(estimator, self._cameras, self._problems.report)
         self._statuses = [
@@ -116,11 +118,21 @@ class DepthNode(LifecycleNode):
         )
         result = super().on_activate(state)
         self._worker.start()
-        for name, camera in self._cameras.items():
-            camera.open(lambda message, name=name: self._worker.submit(message, name))
+        self._open_inputs()
         self._watch.begin(self._cameras.values())
         self.get_logger().info(f"ready: images from {', '.join(self._image_topics())}")
         return result
+
+    def _open_inputs(self) -> None:
+        for name, camera in self._cameras.items():
+            camera.open(lambda message, name=name: self._worker.submit(message, name))
+
+    def renew_inputs(self) -> None:
+        """Subscribes again: rclpy passes over a subscription whose message it could not take."""
+        if self._worker is not None:
+            for camera in self._cameras.values():
+                camera.close()
+            self._open_inputs()
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Takes no more images, after those in work."""
@@ -173,6 +185,11 @@ class DepthNode(LifecycleNode):
         if self._transforms is not None:
             self._transforms.close()
         self._transforms = None
+        give_back_freed_memory()
+
+    def report_defect(self, error: Exception) -> None:
+        """Logs what a callback raised, once for each cause."""
+        self._problems.report(f"a request or message was lost by {described(error)}")
 
     # --- what was done ---------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from depth_distill_ros.ros.camera import Camera
-from depth_distill_ros.ros.pipeline import METRIC, RELATIVE
 from depth_distill_ros.ros.scale_messages import scale_level, scale_values
 from depth_distill_ros.ros.worker import WorkerCounts
 
@@ -44,8 +43,8 @@ class CameraDiagnostics:
         self._last_input = float("-inf")
 
     def _sample(self) -> _Sample:
-        counts, published = self._counts(), self._camera.published
-        outputs = max(published[RELATIVE.image], published[METRIC.image])
+        counts = self._counts()
+        outputs = max(tuple(self._camera.published.values()), default=0)
         return _Sample(
             time.monotonic(), counts.received, outputs, self._camera.refused, counts.failed
         )

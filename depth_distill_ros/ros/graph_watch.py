@@ -61,8 +61,11 @@ class GraphWatch:
     def _topics_of(self, message_type: str) -> list[str]:
         own = self._node.get_name(), self._node.get_namespace()
         ours = {n for n, _ in self._node.get_publisher_names_and_types_by_node(*own)}
-        topics = self._node.get_topic_names_and_types()
-        return sorted(n for n, types in topics if message_type in types and n not in ours)
+        return sorted(
+            name
+            for name, types in self._node.get_topic_names_and_types()
+            if message_type in types and name not in ours and self._node.count_publishers(name)
+        )
 
 
 def _type_name(message_type: Any) -> str:

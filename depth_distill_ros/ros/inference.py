@@ -11,6 +11,7 @@ from depth_distill_ros.errors import UserError
 from depth_distill_ros.inference.memory import FrugalEstimator
 from depth_distill_ros.ros.camera import Camera
 from depth_distill_ros.ros.pipeline import Frame
+from depth_distill_ros.ros.reports import described
 
 
 class BatchInference:
@@ -62,7 +63,7 @@ class BatchInference:
 
     def failed(self, error: Exception) -> None:
         """Reports a defect that concerns all frames in work."""
-        self._report(_defect(error))
+        self._report(f"an image failed with {described(error)}")
 
     def _decode(self, camera: Camera, message: Any) -> Frame:
         frame = camera.pipeline.decode(message, camera.settings)
@@ -78,16 +79,4 @@ class BatchInference:
             camera.refuse(str(error))
         except Exception as error:
             failed.add(camera.name)
-            camera.problems.report(_defect(error))
-
-
-def _defect(error: Exception) -> str:
-    """A defect of this package as one line, with the place where it arose."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = ""
-    if trace is not None:
-        code = trace.tb_frame.f_code
-        where = f" (in {code.co_name}, line {trace.tb_lineno} of {code.co_filename})"
-    return f"an image failed with {type(error).__name__}: {error}{where}"
+            camera.problems.report(f"an image failed with {described(error)}")

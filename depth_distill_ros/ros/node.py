@@ -8,16 +8,18 @@ the parameters or the model. PyTorch is imported when the parameters are known t
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from depth_distill_ros.errors import ConfigError, UserError, refuse
 from depth_distill_ros.ros.allocator import keep_freed_memory
 from depth_distill_ros.ros.dds import with_shared_memory_profile
-from depth_distill_ros.ros.parameters import help_text
+from depth_distill_ros.ros.installation import without_rclpy
 
 if TYPE_CHECKING:
     from depth_distill_ros.inference.estimator import DepthEstimator
@@ -26,9 +28,16 @@ if TYPE_CHECKING:
 
 WARM_UP_SIZE = (480, 640)
 
+RECOVERY_SECONDS = 0.1
+"""Pause after a defect in a callback, so that one that stays does not keep a core busy."""
+
+AGAIN_SECONDS = 0.5
+"""After which a signal interrupts once more where it has not come to anything."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 _interrupted = threading.Event()
 
-USAGE = f"""usage: d3epth_node [--ros-args -p NAME:=VALUE … -r TOPIC:=TOPIC … --params-file FILE]
+USAGE = """usage: d3epth_node [--ros-args -p NAME:=VALUE … -r TOPIC:=TOPIC … --params-file FILE]
 
 Depth images and point clouds from camera images by a monocular model. A lifecycle node, which
 configures and activates itself unless autostart is false.
@@ -42,22 +51,24 @@ services:    ~/save_scale, ~/reset_scale
 With several cameras (parameter cameras) each has these topics below its name.
 
 parameters:
-{help_text()}
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the node until a signal ends it; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if {"-h", "--help"} & set(arguments):
-        print(USAGE, end="")
-        return 0
+    _interrupt_on_signals()  # before anything is imported that takes long
     try:
+        if {"-h", "--help"} & set(arguments):
+            from depth_distill_ros.ros.parameters import help_text
+
+            print(USAGE + help_text())
+            return 0
         return _run(arguments)
-    except KeyboardInterrupt:
+    except Interrupted:
         return 0
     except Exception as error:
-        if _interrupted.is_set():  # some imports turn KeyboardInterrupt into an ImportError
+        if _interrupted.is_set():  # an import that was broken off may fail in its own way
             return 0
         if not isinstance(error, UserError):
             raise
@@ -71,14 +82,10 @@ def _run(arguments: list[str]) -> int:
     # process on two cores, inference took three times as long (read when PyTorch is imported).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
-    _interrupt_on_signals()
     try:
         import rclpy
     except ImportError as error:
-        raise ConfigError(
-            f"rclpy cannot be imported ({error}): `source /opt/ros/<distro>/setup.bash`, "
-            "or `pip install 'depth_distill_ros[ros]'`"
-        ) from error
+        raise without_rclpy(error) from error
     from depth_distill_ros.ros.depth_node import DepthNode
 
     _initialise(arguments)
@@ -99,6 +106,8 @@ def _run(arguments: list[str]) -> int:
             node.stop()
             node.destroy_node()
         rclpy.try_shutdown()
+        # At the exit Python would look through all of PyTorch's objects, for a second and more.
+        gc.freeze()
     return 0
 
 
@@ -137,7 +146,7 @@ def load_estimator(settings: Settings) -> DepthEstimator:
 
 
 def _spin_until_interrupted(node: DepthNode) -> None:
-    """Runs the callbacks in a thread and waits for KeyboardInterrupt, which is the normal end.
+    """Runs the callbacks in a thread and waits for Interrupted, which is the normal end.
 
     Python runs signal handlers in the main thread between bytecodes, so that thread must not sit
     in the middleware's wait; and the context stays valid until the frame in work is published.
@@ -147,15 +156,20 @@ def _spin_until_interrupted(node: DepthNode) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     ended = threading.Event()
-    failures: list[Exception] = []
 
     def spin() -> None:
-        try:
-            executor.spin()
-        except Exception as error:  # the main thread raises it again
-            failures.append(error)
-        finally:
-            ended.set()
+        failure: Exception | None = None
+        while not ended.is_set():
+            try:
+                if failure is not None:
+                    node.report_defect(failure)
+                    node.renew_inputs()
+                    failure = None
+                executor.spin()
+                ended.set()
+            except Exception as error:  # a bad request or a moment without memory is not the end
+                failure = error
+                time.sleep(RECOVERY_SECONDS)
 
     thread = threading.Thread(target=spin, name="executor", daemon=True)
     thread.start()
@@ -163,27 +177,43 @@ def _spin_until_interrupted(node: DepthNode) -> None:
         ended.wait()
     finally:
         _ignore_signals()
+        ended.set()
         executor.shutdown(timeout_sec=5.0)
         thread.join(5.0)
-    if failures:
-        raise failures[0]
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM, raised in the main thread.
+
+    Not a KeyboardInterrupt: of one that breaks off a piece of code run by `exec`, as there are in
+    many imports, CPython remembers that it was not handled, and ends with another status.
+    """
 
 
 def _interrupt_on_signals() -> None:
-    """SIGINT and SIGTERM raise KeyboardInterrupt; also where a shell made the process ignore them."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """SIGINT and SIGTERM raise Interrupted; also where a shell made the process ignore them."""
+    for number in _SIGNALS:
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _unraisable
 
 
 def _interrupt(_number: int, _frame: object) -> None:
     _interrupted.set()
-    raise KeyboardInterrupt
+    # Raised in a destructor or a callback of the interpreter it would be lost: so again, soon.
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+    raise Interrupted
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_type is not Interrupted:
+        sys.__unraisablehook__(args)
 
 
 def _ignore_signals() -> None:
     """The end has begun: another signal must not break it off halfway."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 if __name__ == "__main__":

@@ -89,3 +89,15 @@ class StageTimes:
                 f"{name} {1000 * self._seconds[name] / runs:.2f} ms"
                 for name, runs in self._runs.items()
             )
+
+
+def described(error: BaseException) -> str:
+    """A defect of this package as a part of a line, with the place where it arose."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = ""
+    if trace is not None:
+        code = trace.tb_frame.f_code
+        where = f" (in {code.co_name}, line {trace.tb_lineno} of {code.co_filename})"
+    return f"{type(error).__name__}: {error}{where}"

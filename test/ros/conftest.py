@@ -57,3 +57,19 @@ def peer() -> Iterator:
     peer = Peer()
     yield peer
     peer.close()
+
+
+@pytest.fixture(scope="module")
+def open_graph(tmp_path_factory) -> Iterator[Callable]:
+    """Starts nodes in namespaces of their own, with a peer each, which end with the module."""
+    from node_graph import NodeGraph
+
+    opened: list[NodeGraph] = []
+
+    def start(*parameters: str, **more) -> NodeGraph:
+        opened.append(NodeGraph(tmp_path_factory.mktemp("graph"), parameters, **more))
+        return opened[-1]
+
+    yield start
+    for graph in opened:
+        graph.close()

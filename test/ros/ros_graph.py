@@ -38,7 +38,13 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 class NodeProcess:
     """`python -m depth_distill_ros.ros.node` with parameters given as NAME:=VALUE."""
 
-    def __init__(self, log: Path, parameters: tuple[str, ...] = (), arguments: tuple = ()):
+    def __init__(
+        self,
+        log: Path,
+        parameters: tuple[str, ...] = (),
+        arguments: tuple = (),
+        environment: dict[str, str] | None = None,
+    ):
         command = [sys.executable, "-m", "depth_distill_ros.ros.node", "--ros-args"]
         for parameter in parameters:
             command += ["-p", parameter]
@@ -49,8 +55,17 @@ class NodeProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": "1",
+                    "PYTHONUNBUFFERED": "1",
+                    **(environment or {}),
+                },
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def log(self) -> str:
@@ -82,10 +97,10 @@ class NodeProcess:
 class Peer:
     """Publishes images and camera_info, and keeps what comes on the topics it listens to."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "") -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
-        self.node = rclpy.create_node("peer", context=self._context)
+        self.node = rclpy.create_node("peer", context=self._context, namespace=namespace)
         self._images = self.node.create_publisher(Image, "image", SENSOR_QOS)
         self._infos = self.node.create_publisher(CameraInfo, "camera_info", SENSOR_QOS)
         self._subscriptions: dict[str, Any] = {}
@@ -150,13 +165,21 @@ class Peer:
         """What the node answers: `successful` and `reason` of each, or of all at once."""
         service = SetParametersAtomically if atomically else SetParameters
         name = "set_parameters_atomically" if atomically else "set_parameters"
-        client = self.node.create_client(service, f"d3epth/{name}")
-        assert client.wait_for_service(timeout_sec=20)
         parameters = [Parameter(name, value=value) for name, value in values.items()]
         request = service.Request(parameters=[p.to_parameter_msg() for p in parameters])
-        future = client.call_async(request)
-        until(future.done, 20, "the node does not answer parameter requests")
-        return [future.result().result] if atomically else future.result().results
+        answer = self.call(service, name, request)
+        return [answer.result] if atomically else answer.results
+
+    def call(self, service: type, name: str, request: Any, seconds: float = 60.0) -> Any:
+        """What the node's service `name` answers to a request."""
+        client = self.node.create_client(service, f"d3epth/{name}")
+        try:
+            assert client.wait_for_service(timeout_sec=20), f"there is no service {name}"
+            future = client.call_async(request)
+            until(future.done, seconds, f"the node does not answer {name}")
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -165,7 +188,9 @@ class Peer:
         rclpy.shutdown(context=self._context)
 
 
-def ros_image(pixels: Any, encoding: str, stamp: int = 1, frame_id: str = "camera_optical_frame") -> Image:
+def ros_image(
+    pixels: Any, encoding: str, stamp: int = 1, frame_id: str = "camera_optical_frame"
+) -> Image:
     """A sensor_msgs Image of a uint8 array (H, W, ...); `stamp` counts seconds."""
     message = Image(
         height=pixels.shape[0],

@@ -1,4 +1,4 @@
-"""`colcon build`, then `ros2 launch` of the built package, as on a ROS 2 machine.
+"""`colcon build`, then `ros2 launch`, `lifecycle` and `param`, as on a ROS 2 machine.
 
 Needs colcon and ros2, which come with a ROS 2 installation and are not in the wheels: skipped
 without them.
@@ -18,12 +18,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from depth_distill_ros.evaluation.recorded_frames import frames_to_bag
 from depth_distill_ros.ros.dds import PROFILE_VARIABLES
+from depth_distill_ros.ros.parameters import PARAMETERS
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("launch_ros", reason="launch_ros is not installed: it is not in the wheels")
 
-from ros_graph import START_SECONDS, Peer, ros_image, until  # noqa: E402
+from ros_graph import SENSOR_QOS, START_SECONDS, Peer, ros_image, until  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 # This interpreter first: the installed commands start `python3`, wherever that is.
@@ -32,6 +35,10 @@ PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 for _tool in ("colcon", "ros2"):
     if shutil.which(_tool, path=PATH) is None:
         pytest.skip(f"the command {_tool} is not installed", allow_module_level=True)
+
+
+# The way of building does not matter to what the node does.
+plain_build = pytest.mark.parametrize("workspace", ["plain"], indirect=True)
 
 
 def environment() -> dict[str, str]:
@@ -64,12 +71,40 @@ def command(*words: str) -> list[str]:
 
 
 def answer(workspace: Path, *words: str) -> str:
-    """What a command prints, which must succeed."""
+    """What a command prints on both streams, which must succeed."""
     result = subprocess.run(
         command(*words), cwd=workspace, env=environment(), capture_output=True, text=True
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return result.stdout + result.stderr
+
+
+class Commands:
+    """`ros2 lifecycle` and `ros2 param` for the node /d3epth; both streams of what they print."""
+
+    def __init__(self, workspace: Path):
+        self._workspace = workspace
+
+    def state(self) -> str:
+        return self._answer("lifecycle", "get").split()[0]
+
+    def change_state(self, transition: str) -> str:
+        return self._answer("lifecycle", "set", transition)
+
+    def parameters(self) -> list[str]:
+        return self._answer("param", "list").split()
+
+    def describe(self, name: str) -> str:
+        return self._answer("param", "describe", name)
+
+    def get(self, name: str) -> str:
+        return self._answer("param", "get", name)
+
+    def set(self, name: str, value: str) -> str:
+        return self._answer("param", "set", name, value)
+
+    def _answer(self, group: str, verb: str, *words: str) -> str:
+        return answer(self._workspace, "ros2", group, verb, "/d3epth", *words).strip()
 
 
 def nodes_of(workspace: Path) -> list[int]:
@@ -87,12 +122,14 @@ def nodes_of(workspace: Path) -> list[int]:
 
 @pytest.fixture
 def launch(workspace, tmp_path) -> Iterator[Callable]:
-    """Starts `ros2 launch` of the node with arguments; what still runs is killed at the end."""
+    """Starts `ros2 launch` with arguments; what still runs is killed at the end."""
     started = []
     log = tmp_path / "launch.log"
 
-    def start(*arguments: str) -> tuple[subprocess.Popen, Callable[[], str]]:
-        words = ["ros2", "launch", "depth_distill_ros", "d3epth.launch.py", *arguments]
+    def start(
+        *arguments: str, file: str = "d3epth.launch.py"
+    ) -> tuple[subprocess.Popen, Callable[[], str]]:
+        words = ["ros2", "launch", "depth_distill_ros", file, *arguments]
         with open(log, "wb") as output:
             process = subprocess.Popen(
                 command(*words),
@@ -119,7 +156,10 @@ def test_ros2_finds_the_executables_and_the_launch_arguments(workspace):
     assert "depth_distill_ros d3epth_node" in executables
     assert "depth_distill_ros d3epth" in executables
     shown = answer(workspace, "ros2", "launch", "-s", "depth_distill_ros", "d3epth.launch.py")
-    for argument in ("image", "camera_info", "namespace", "model", "device", "params_file"):
+    for argument in ("image", "camera_info", "cameras", "namespace", "model", "params_file"):
+        assert f"'{argument}':" in shown
+    shown = answer(workspace, "ros2", "launch", "-s", "depth_distill_ros", "replay.launch.py")
+    for argument in ("bag", "rate", "loop", "depth", "rviz", "image", "model", "scale"):
         assert f"'{argument}':" in shown
 
 
@@ -162,4 +202,166 @@ def test_a_wrong_model_is_one_line_in_the_launch_output(launch):
     errors = [line for line in log().splitlines() if "error: " in line]
     assert len(errors) == 1, log()
     assert "no-such-model" in errors[0]
+    assert "Traceback" not in log()
+
+
+@pytest.fixture
+def manual(workspace, launch, small_model) -> Iterator[Callable]:
+    """Starts the node unconfigured; returns its commands and its log."""
+    answer(workspace, "ros2", "daemon", "start")  # knows the graph; without it each command waits
+
+    def start(model: str | Path = small_model) -> tuple[Commands, Callable[[], str]]:
+        process, log = launch("autostart:=false", f"model:={model}", "device:=cpu")
+
+        def is_there() -> bool:
+            assert process.poll() is None, log()
+            return "/d3epth" in answer(workspace, "ros2", "lifecycle", "nodes").split()
+
+        until(is_there, START_SECONDS, "the launched node does not come up")
+        return Commands(workspace), log
+
+    yield start
+    answer(workspace, "ros2", "daemon", "stop")
+
+
+@pytest.mark.slow
+@plain_build
+def test_ros2_lifecycle_walks_the_node_through_its_states(manual, peer: Peer):
+    commands, log = manual()
+    assert commands.state() == "unconfigured"
+    assert not peer.node.count_publishers("/relative/image")
+
+    assert commands.change_state("configure") == "Transitioning successful", log()
+    assert commands.state() == "inactive"
+    assert peer.node.count_publishers("/relative/image") == 1
+    assert not peer.node.count_subscribers("/image")
+
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    peer.listen("relative/image")
+    for stamp in (1, 2):  # a second time as well as the first
+        assert commands.change_state("activate") == "Transitioning successful", log()
+        assert commands.state() == "active"
+        assert peer.ask(ros_image(pixels, "rgb8", stamp))["relative/image"].width == 64
+
+        assert commands.change_state("deactivate") == "Transitioning successful", log()
+        assert commands.state() == "inactive"
+        assert not peer.node.count_subscribers("/image")
+
+    assert commands.change_state("cleanup") == "Transitioning successful", log()
+    assert commands.state() == "unconfigured"
+    assert not peer.node.count_publishers("/relative/image")
+
+
+@pytest.mark.slow
+@plain_build
+def test_a_wrong_model_fails_configure_and_the_node_takes_another(manual, small_model):
+    commands, log = manual(model="no-such-model")
+    assert "Transitioning failed" in commands.change_state("configure")
+    assert commands.state() == "unconfigured"
+    reasons = [line for line in log().splitlines() if "[ERROR]" in line]
+    assert len(reasons) == 1 and "no-such-model" in reasons[0], log()
+    assert "Traceback" not in log()
+
+    assert commands.set("model", str(small_model)) == "Set parameter successful"
+    assert commands.change_state("configure") == "Transitioning successful", log()
+    assert commands.state() == "inactive"
+
+
+@pytest.mark.slow
+@plain_build
+def test_ros2_param_explains_the_parameters_and_refuses_with_the_reason(manual):
+    commands, log = manual()
+    assert {spec.name for spec in PARAMETERS} <= set(commands.parameters())
+
+    described = commands.describe("relative.far")
+    (spec,) = (spec for spec in PARAMETERS if spec.name == "relative.far")
+    assert " ".join(spec.description.split()) in " ".join(described.split())
+    assert f"Min value: {spec.low}" in described and f"Max value: {spec.high}" in described
+    assert "camera_height, reference" in commands.describe("scale.mode")
+
+    assert commands.get("relative.far") == "Double value is: 10.0"
+    assert commands.set("relative.far", "20.0") == "Set parameter successful"
+    assert commands.get("relative.far") == "Double value is: 20.0"
+
+    for name, value, reason in (
+        ("relative.far", "0.1", "relative.near must be less than relative.far"),
+        ("cloud.decimation", "0", "out of range"),
+        ("scale.mode", "guess", "must be one of none, fixed, camera_height, reference"),
+        ("autostart", "true", "read-only"),
+    ):
+        refusal = commands.set(name, value)
+        assert refusal.startswith("Setting parameter failed") and reason in refusal, refusal
+
+    assert commands.change_state("configure") == "Transitioning successful", log()
+    refusal = commands.set("model", "another")
+    assert "while the node is unconfigured" in refusal, refusal
+    assert commands.set("relative.far", "30.0") == "Set parameter successful"
+
+
+@pytest.mark.slow
+@plain_build
+def test_several_cameras_are_launched_with_one_node(workspace, launch, small_model, peer: Peer):
+    _, log = launch("cameras:=front,rear", f"model:={small_model}", "device:=cpu")
+    cameras = ("front", "rear")
+    peer.listen(*(f"{name}/relative/image" for name in cameras))
+    publishers = [peer.node.create_publisher(Image, f"{n}/image", SENSOR_QOS) for n in cameras]
+    image = ros_image(np.zeros((48, 64, 3), np.uint8), "rgb8")
+
+    def all_answered() -> bool:
+        for publisher in publishers:
+            publisher.publish(image)
+        return all(peer.answer(f"{name}/relative/image", image) for name in cameras)
+
+    until(all_answered, START_SECONDS, f"no answer of both cameras: {log()}")
+    assert len(nodes_of(workspace)) == 1
+
+
+@pytest.mark.slow
+@plain_build
+def test_a_replay_ends_with_its_bag(launch, small_model, make_sequence, tmp_path):
+    count = frames_to_bag(make_sequence(tmp_path / "frames", 30, poses=True), tmp_path / "bag")
+    process, log = launch(
+        f"bag:={tmp_path / 'bag'}", "depth:=/depth", "rate:=0.9",
+        f"model:={small_model}", "device:=cpu", file="replay.launch.py",
+    )  # fmt: skip
+    assert process.wait(START_SECONDS) == 0, log()
+    assert "there is no RViz" in log() or "[rviz2" in log()
+    assert "d3epth_metrics]: " in log()
+    assert log().count("process has finished cleanly") == 3, log()  # player, node and metrics
+    received = int(log().split("images: ")[1].split()[0])
+    assert count / 2 < received <= count, log()
+
+
+@pytest.mark.slow
+@plain_build
+def test_a_looping_replay_goes_on_until_ctrl_c(launch, small_model, make_sequence, tmp_path):
+    frames_to_bag(make_sequence(tmp_path / "frames", 5, poses=True), tmp_path / "bag")
+    process, log = launch(
+        f"bag:={tmp_path / 'bag'}", "loop:=true", "rviz:=false",
+        f"model:={small_model}", "device:=cpu", file="replay.launch.py",
+    )  # fmt: skip
+
+    def played_twice() -> bool:
+        assert process.poll() is None, log()
+        return log().count("played ") > 1
+
+    until(played_twice, START_SECONDS, "the bag does not begin again")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0, log()
+    assert log().count("process has finished cleanly") == 2, log()
+
+
+@pytest.mark.slow
+@plain_build
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["bag:=nowhere"], "there is no bag 'nowhere'"),
+        (["bag:=.", "model:=no-such-model"], "error: there is no model 'no-such-model'"),
+    ],
+)
+def test_a_replay_that_cannot_begin_ends_with_the_reason(launch, arguments, reason):
+    process, log = launch(*arguments, "device:=cpu", file="replay.launch.py")
+    process.wait(START_SECONDS)
+    assert reason in log()
     assert "Traceback" not in log()
