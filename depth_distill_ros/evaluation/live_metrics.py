@@ -2,7 +2,7 @@
 
     ros2 run depth_distill_ros d3epth_metrics --ros-args -r truth:=/camera/depth/image_raw
 
-Subscribes to the node's `depth/image`, `relative/image` and `depth/camera_info`, and to `truth`;
+Subscribes to the node's `depth/image`, `relative/image` and `relative/camera_info`, and to `truth`;
 logs a line every `period` seconds and publishes the means on `metrics` (diagnostic_msgs).
 """
 
@@ -30,13 +30,13 @@ PERIOD = 5.0
 COLOURS = 0.5, 20.0
 """Metres at the ends of the colours: the depth of the run is not known before its end."""
 
-TOPICS = {"relative": "relative/image", "metric": "depth/image", "info": "depth/camera_info"}
+TOPICS = {"relative": "relative/image", "metric": "depth/image", "info": "relative/camera_info"}
 
 USAGE = """usage: d3epth_metrics [--ros-args -p NAME:=VALUE … -r TOPIC:=TOPIC …]
 
 Compares the depth of a running d3epth node with measured depth of the same moments.
 
-subscribes:  depth/image, relative/image, depth/camera_info; truth, truth/camera_info
+subscribes:  depth/image, relative/image, relative/camera_info; truth, truth/camera_info
 publishes:   metrics (diagnostic_msgs/DiagnosticArray): the means so far
 
 parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,6 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -91,25 +91,28 @@ class LiveNode(Node):
         self._publisher.publish(message)
 
 
+_ended = threading.Event()
+
+
 def start(arguments: list[str]) -> None:
-    """Starts rclpy; SIGINT and SIGTERM then end `spin`."""
+    """Starts rclpy; SIGINT and SIGTERM then end `spin`.
+
+    They raise nothing: an exception in the middle of rclpy comes out as something else.
+    """
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _ended.set())
 
 
 def spin(node: LiveNode, period: float, tick: Callable[[], None], seconds: float | None) -> None:
     """Hands messages over until a signal, or for a time; calls `tick` every `period` seconds."""
     started = ticked = time.monotonic()
     try:
-        while rclpy.ok() and (seconds is None or time.monotonic() - started < seconds):
+        while not _ended.is_set() and (seconds is None or time.monotonic() - started < seconds):
             rclpy.spin_once(node, timeout_sec=0.1)
             if time.monotonic() - ticked >= period:
                 ticked = time.monotonic()
                 tick()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:  # another signal must not break off what is done with the numbers
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    finally:
         node.destroy_node()
         rclpy.try_shutdown()

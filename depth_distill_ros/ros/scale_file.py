@@ -41,8 +41,9 @@ def load_scales(path: str | Path) -> dict[str, dict]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())  # YAML's are of several lines
         raise ConfigError(
-            f"{path} cannot be read ({error}): remove it, or set scale.file"
+            f"{path} cannot be read ({reason}): remove it, or set scale.file"
         ) from error
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ConfigError(f"{path} holds no scales: remove it, or set scale.file to another file")
