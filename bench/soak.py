@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -32,7 +33,6 @@ SIZE = 640, 480
 SAMPLE_SECONDS = 5.0
 LEAK_SHARE = 0.03
 PARAMETERS = ("scale.mode:=reference", "reference.type:=image")
-START_SECONDS = 120.0
 
 
 @dataclass
@@ -62,67 +62,27 @@ def soak(minutes: float, rate: float, model: str | None, folder: Path) -> dict:
 
 
 def _play(minutes: float, rate: float, process: int) -> list[Sample]:
+    """Sends images at camera rate and looks at the process meanwhile."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
-    from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-
-    from depth_distill_ros.ros.camera_info import camera_info_from_fov
-    from depth_distill_ros.ros.qos import INPUT_QOS, OUTPUT_QOS
 
     rclpy.init(args=[])
-    node = rclpy.create_node("soak")
-    images = [_image(Image, seed) for seed in range(4)]
-    reference = _reference(Image)
-    publishers = {
-        name: node.create_publisher(kind, name, INPUT_QOS)
-        for name, kind in (
-            ("camera_info", CameraInfo),
-            ("reference/image", Image),
-            ("image", Image),
-        )
-    }
-    counts = {"depth/image": 0, "points": 0}
-
-    def count(topic: str):
-        def add(_raw: bytes) -> None:
-            counts[topic] += 1
-
-        return add
-
-    for topic, kind in (("depth/image", Image), ("points", PointCloud2)):
-        node.create_subscription(kind, topic, count(topic), OUTPUT_QOS, raw=True)
+    probe = _probe()
     executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    executor.add_node(probe)
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()
-    deadline = time.monotonic() + START_SECONDS
-    while not publishers["image"].get_subscription_count():
-        if time.monotonic() > deadline:
-            raise SystemExit("the node did not start")
-        time.sleep(0.1)
     samples: list[Sample] = []
-    sent, started, next_sample = 0, time.monotonic(), 0.0
     try:
+        probe.wait()
+        number, started = 0, time.monotonic()
         while (elapsed := time.monotonic() - started) < 60 * minutes:
-            image = images[sent % len(images)]
-            image.header.stamp = node.get_clock().now().to_msg()
-            info = camera_info_from_fov(CameraInfo, image.header, *SIZE, 60.0)
-            reference.header = image.header
-            for name, message in (
-                ("camera_info", info),
-                ("reference/image", reference),
-                ("image", image),
-            ):
-                publishers[name].publish(message)
-            sent += 1
-            if elapsed >= next_sample:
-                next_sample += SAMPLE_SECONDS
-                samples.append(
-                    Sample(
-                        elapsed / 60, _rss(process), sent, counts["depth/image"], counts["points"]
-                    )
-                )
-            time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+            probe.send()
+            number += 1
+            if elapsed >= SAMPLE_SECONDS * len(samples):
+                depths, clouds = (len(arrivals) for arrivals in probe.arrivals.values())
+                samples.append(Sample(elapsed / 60, _rss(process), number, depths, clouds))
+            time.sleep(max(0.0, started + number / rate - time.monotonic()))
     finally:
         executor.shutdown()
         thread.join(5)
@@ -130,17 +90,33 @@ def _play(minutes: float, rate: float, process: int) -> list[Sample]:
     return samples
 
 
-def _image(image_type: type, seed: int) -> object:
-    """A smooth picture: noise has edges everywhere, a room has not."""
-    import cv2
+def _probe():
+    """The probe of `d3epth bench`, with a reference beside each image."""
+    from sensor_msgs.msg import Image
 
-    rng = np.random.default_rng(seed)
-    small = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    pixels = cv2.resize(small, SIZE, interpolation=cv2.INTER_CUBIC)
-    message = image_type(height=SIZE[1], width=SIZE[0], encoding="rgb8", step=3 * SIZE[0])
-    message.header.frame_id = "camera_optical_frame"
-    message.data = array("B", pixels.tobytes())
-    return message
+    from depth_distill_ros.ros.probe import Probe
+    from depth_distill_ros.ros.qos import INPUT_QOS
+
+    class ReferencedProbe(Probe):
+        def __init__(self) -> None:
+            super().__init__(["depth/image", "points"], SIZE)
+            self._image.data = array("B", _picture().tobytes())
+            self._reference = _reference(Image)
+            self._reference.header.frame_id = self._image.header.frame_id
+            self._references = self.create_publisher(Image, "reference/image", INPUT_QOS)
+
+        def send(self) -> None:
+            self._reference.header.stamp = self.get_clock().now().to_msg()
+            self._references.publish(self._reference)
+            super().send()
+
+    return ReferencedProbe()
+
+
+def _picture() -> np.ndarray:
+    """Smooth, uint8 (480, 640, 3): noise has edges everywhere, a room has not."""
+    small = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return cv2.resize(small, SIZE, interpolation=cv2.INTER_CUBIC)
 
 
 def _reference(image_type: type) -> object:
