@@ -23,8 +23,9 @@ from depth_distill_ros.errors import ConfigError, ImageError, UserError, refuse
 
 def predict(options: argparse.Namespace) -> int:
     """Writes <stem>.npy (float32 disparity) and a coloured <stem>.png for each image."""
-    from depth_distill_ros.evaluation.images import colourise, read_rgb, write_image
+    from depth_distill_ros.evaluation.images import read_rgb, write_image
     from depth_distill_ros.evaluation.tables import write_array
+    from depth_distill_ros.geometry.colour import colourise
 
     _refuse_equal_stems(options.images)
     estimate = _estimator(options)

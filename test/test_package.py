@@ -42,7 +42,7 @@ LAYERS = {
     "inference": {"models"},
     "ros": {"inference", "geometry"},
     "evaluation": {"inference", "geometry", "models", "ros"},
-    "cli": {"evaluation", "inference", "models"},
+    "cli": {"evaluation", "inference", "models", "geometry"},
 }
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from depth_distill_ros.evaluation.images import colourise
 from depth_distill_ros.geometry.camera import Intrinsics, project
+from depth_distill_ros.geometry.colour import colourise
 
 PANEL_WIDTH = 400
 GAP = 8

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from depth_distill_ros.errors import ImageError
-from depth_distill_ros.geometry.colour import colourise as colourise
 
 
 def read_rgb(path: str | Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Image files and pictures of disparity."""
+"""Image files, read and written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from depth_distill_ros.errors import ImageError
-from depth_distill_ros.evaluation.images import INVALID_GREY, colourise, read_rgb, write_image
+from depth_distill_ros.evaluation.images import read_rgb, write_image
 
 
 def test_png_round_trip_keeps_the_channel_order(tmp_path):
@@ -39,22 +39,3 @@ def test_unreadable_images_say_so(tmp_path):
         read_rgb(tmp_path / "absent.png")
     with pytest.raises(ImageError, match="cannot be read"):
         read_rgb(tmp_path)
-
-
-def test_near_is_bright_far_is_dark_invalid_is_grey():
-    disparity = np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10)
-    disparity[0, 0] = np.nan
-    picture = colourise(disparity).astype(int)
-    assert (picture[0, 0] == INVALID_GREY).all()
-    brightness = picture.sum(axis=-1).ravel()[1:]
-    assert brightness[-1] > brightness[50] > brightness[0]
-
-
-def test_colour_scale_is_shared_when_given():
-    low, high = (colourise(np.full((2, 2), value, np.float32), 0, 1) for value in (0.2, 0.8))
-    assert low.sum() < high.sum()
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.5])
-def test_flat_or_invalid_maps_have_a_picture(value):
-    assert colourise(np.full((3, 4), value, np.float32)).shape == (3, 4, 3)

@@ -59,7 +59,8 @@ def check_metric_follows_its_parameters(peer, image, info) -> None:
 
 
 def test_images_in_depth_and_clouds_out(small_model, start_node, peer):
-    process = start_node(f"model:={small_model}", "depth.edge_mask:=false")
+    # Noise is all edges, across which the cloud is not interpolated as the disparity is.
+    process = start_node(f"model:={small_model}", "depth.edge_threshold:=10.0")
     peer.listen(*RELATIVE, *METRIC)
     peer.wait_for(process)
     info = ros_camera_info(WIDTH, HEIGHT)
