@@ -141,12 +141,13 @@ class DepthNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees the model and takes the outputs back."""
+        self._log_summaries()
         self._free()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends from any state."""
-        self._stop_work()
+        self.stop()
         self._free()
         return super().on_shutdown(state)
 
@@ -159,9 +160,10 @@ class DepthNode(LifecycleNode):
 
     def stop(self) -> None:
         """Finishes the frames in work and logs what was done in all. The node stays to destroy."""
-        if not self._cameras:
-            return
         self._stop_work()
+        self._log_summaries()
+
+    def _log_summaries(self) -> None:
         for camera in self._cameras.values():
             self.get_logger().info(self.summary(camera))
 

@@ -211,6 +211,7 @@ class NodeGraph:
         stamp = stamp_of(image)
         deadline = time.monotonic() + patience
         for number in itertools.count(1):
+            assert self.process.is_running, self.process.log
             assert time.monotonic() < deadline, f"no answer to {stamp}: {self.process.log[-2000:]}"
             self.send(image, camera_info, camera)
             resend = time.monotonic() + ANSWER_SECONDS
