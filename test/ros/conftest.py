@@ -47,7 +47,7 @@ def start_node(tmp_path) -> Iterator[Callable]:
 
     yield start
     for process in started:
-        process.kill()
+        process.close()
 
 
 @pytest.fixture

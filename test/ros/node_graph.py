@@ -177,7 +177,7 @@ class NodeGraph:
         publisher.publish(message)
 
     def close(self) -> None:
-        self.process.kill()
+        self.process.close()
         self.peer.close()
 
     # --- frames ----------------------------------------------------------------------------------

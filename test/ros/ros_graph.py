@@ -89,9 +89,19 @@ class NodeProcess:
         return self.log
 
     def kill(self) -> None:
+        """SIGKILL; its files in shared memory stay behind."""
         if self.is_running:
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        """Ends it in its own way, which leaves nothing in shared memory, or else by SIGKILL."""
+        if self.is_running:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
 
 
 class Peer:

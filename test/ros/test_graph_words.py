@@ -62,7 +62,7 @@ class Words:
 
     def close(self) -> None:
         for process in self.processes.values():
-            process.kill()
+            process.close()
         self.peer.close()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)

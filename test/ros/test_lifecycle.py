@@ -5,7 +5,9 @@ The tests are the steps of one node's life, in order.
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +140,22 @@ def test_deactivated_under_load_it_finishes_what_is_in_work(graph):
     graph.good_frames(1)
 
 
+def processor_seconds(pid: int) -> float:
+    """Time that the processors have spent on a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_deactivated_it_costs_nothing(graph):
+    assert change(graph, Transition.TRANSITION_DEACTIVATE)
+    started, before = time.monotonic(), processor_seconds(graph.process.pid)
+    send_some(graph, 20)
+    share = (processor_seconds(graph.process.pid) - before) / (time.monotonic() - started)
+    assert share < 0.1, f"{share:.0%} of a processor"
+    assert change(graph, ACTIVATE)
+    graph.good_frames(1)
+
+
 def test_cleaned_up_it_frees_model_and_topics(graph):
     assert change(graph, Transition.TRANSITION_DEACTIVATE)
     assert change(graph, Transition.TRANSITION_CLEANUP)
@@ -153,6 +171,18 @@ def test_it_can_be_configured_again_and_answers(graph):
     assert graph.process.log.count("loading model") == loaded + 1
     graph.good_frames(2)
     assert stamp_of(graph.seen[TOPIC].last) == graph.seen[TOPIC].stamps[-1]
+
+
+def test_configured_again_and_again_it_does_not_grow(graph):
+    assert change(graph, Transition.TRANSITION_DEACTIVATE)
+    sizes = []
+    for _ in range(5):
+        assert change(graph, Transition.TRANSITION_CLEANUP)
+        sizes.append(graph.memory)
+        assert change(graph, Transition.TRANSITION_CONFIGURE)
+    assert sizes[-1] - sizes[1] < 10, sizes  # MiB
+    assert change(graph, ACTIVATE)
+    graph.good_frames(2)
 
 
 def test_shut_down_while_active_it_is_finalized_and_ends_cleanly(graph):

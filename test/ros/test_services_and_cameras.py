@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,33 @@ def test_a_parameter_of_the_node_changes_those_without_their_own(two):
     np.testing.assert_allclose(1 / rear_depth, REAR_SCALE * rear + SHIFT, rtol=1e-4)
     (result,) = two.peer.set_parameters({"rear.scale.scale": 0.0})
     assert not result.successful and "camera rear: scale.mode is fixed" in result.reason
+
+
+def test_frames_of_both_within_the_deadline_are_inferred_together(open_graph, small_model):
+    topics = tuple(f"{camera}/relative/image" for camera in CAMERAS)
+    graph = open_graph(
+        f"model:={small_model}", "batch.deadline:=0.8", cameras=CAMERAS, listen=topics
+    ).wait()
+    for camera, topic in zip(CAMERAS, topics, strict=True):
+        graph.good_frames(1, camera, (topic,))
+
+    def waits_for_the_other() -> bool:
+        for camera in CAMERAS:  # front is expected while rear waits only if it is not silent
+            graph.send(frame(graph)[0], camera=camera)
+        time.sleep(1.0)
+        front, rear = frame(graph)[0], frame(graph)[0]
+        graph.send(rear, camera="rear")
+        graph.send(front, camera="front")
+        time.sleep(0.5)
+        before = len(graph.seen[topics[0]].stamps)
+        graph.send(frame(graph)[0], camera="front")
+        time.sleep(0.4)
+        is_waiting = len(graph.seen[topics[0]].stamps) == before
+        graph.send(frame(graph)[0], camera="rear")
+        time.sleep(0.5)
+        return is_waiting and len(graph.seen[topics[0]].stamps) == before + 1
+
+    until(waits_for_the_other, 30, "front is answered before rear has come")
 
 
 def test_without_a_file_the_scale_is_not_saved_and_the_reason_is_told(two):
