@@ -31,6 +31,16 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> Path:
+    """A model folder that runs in milliseconds; its depth means nothing."""
+    from depth_distill_ros.models.depth_model import DepthModel
+
+    folder = tmp_path_factory.mktemp("model") / "small"
+    DepthModel.from_preset("tiny", seed=0, resolution=(64, 96)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def plane_depth() -> np.ndarray:
     """Metres, float32 (48, 64): a floor that comes nearer downwards, and a box in front of it."""
     rows = np.linspace(0, 1, 48, dtype=np.float32)[:, None]

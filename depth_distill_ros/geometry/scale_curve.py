@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import isotonic_regression
 
 from depth_distill_ros.geometry.scale_fit import INLIER_ERROR, relative_error
 
@@ -68,6 +66,10 @@ class RunningCurve:
 
     def curve(self) -> Curve:
         """The curve as a table: rising, and the identity far from what was measured."""
+        # Half a second to import, and only who asks for a curve needs them.
+        from scipy.interpolate import PchipInterpolator
+        from scipy.optimize import isotonic_regression
+
         weights = np.array(self.counts) + _PRIOR
         levels = _LOG_KNOTS + np.array(self.ratios) / weights
         levels = isotonic_regression(levels, weights=weights).x

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -30,9 +29,10 @@ from rosbags.interfaces import Connection, QosDurability
 from rosbags.rosbag2 import Reader, ReaderError
 from rosgraph_msgs.msg import Clock
 
-from depth_distill_ros.errors import BagError, UserError, refuse
+from depth_distill_ros.errors import BagError
 from depth_distill_ros.ros.dds import with_shared_memory_profile
 from depth_distill_ros.ros.player import DAMAGE
+from depth_distill_ros.ros.process import run_process
 
 CLOCK = "/clock"
 SHORT_SLEEP = 0.1
@@ -169,17 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--loop", action="store_true", help="again when the bag ends")
     options = parser.parse_args(arguments)
     os.environ.update(with_shared_memory_profile(os.environ))
-    rclpy.init(args=[])
-    try:
-        _run(options)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    except UserError as error:
-        return refuse(error)
-    finally:
-        with contextlib.suppress(RuntimeError):  # rclpy's signal handler may be at it already
-            rclpy.try_shutdown()
-    return 0
+    return run_process(lambda: _run(options), interrupted=0)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from depth_distill_ros.ros.reference import ReferenceStore
 from depth_distill_ros.ros.reports import ProblemLog, StageTimes
 from depth_distill_ros.ros.settings import Settings
 from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE, SCALE, SCALE_TEXT, MessageTypes
-from depth_distill_ros.ros.transforms import Transforms, up_and_height
+from depth_distill_ros.ros.transforms import StaticTransform, Transforms, up_and_height
 from depth_distill_ros.ros.worker import WorkerCounts
 
 MESSAGE_TYPES = MessageTypes(
@@ -91,7 +91,12 @@ class Camera:
         self.problems = ProblemLog(lambda text: warning(label + text))
         self._transforms = transforms
         start = settings()
-        self._references = ReferenceStore(start.reference_max_age, transforms, start.reference_type)
+        pose = start.reference_transform
+        self._references = ReferenceStore(
+            start.reference_max_age,
+            StaticTransform(pose) if pose else transforms,
+            start.reference_type,
+        )
         self.pipeline = CameraPipeline(
             MESSAGE_TYPES,
             self.problems.report,

@@ -156,7 +156,7 @@ def rectifier_of(info: Any, width: int, height: int) -> Rectifier:
         raise MessageError(f"images cannot be rectified by their camera_info: {error}") from error
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)  # maps of a 4K image take 60 MB
 def _rectifier(
     model: str, d: tuple, k: tuple, r: tuple, p: tuple, width: int, height: int
 ) -> Rectifier:

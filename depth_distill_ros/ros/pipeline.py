@@ -68,7 +68,8 @@ class Frame:
 class CameraPipeline:
     """Makes the wanted output messages of one camera's images, and nothing that is not wanted.
 
-    Only `reset_scale`, `saved_scale`, `scale_state` and `camera_infos` may be used beside a running call.
+    Only `reset_scale`, `saved_scale`, `scale_state` and `camera_infos` may be used beside a running
+    call.
 
     Args:
         types: the classes of the outgoing messages.
@@ -122,6 +123,7 @@ class CameraPipeline:
         """Forgets what was learned about the scale."""
         with self._scale_lock:
             self.tracker.reset()
+            self._scale_state = None
 
     def decode(self, message: Any, settings: Settings) -> Frame:
         """The picture of an Image or CompressedImage, undistorted where settings say so.

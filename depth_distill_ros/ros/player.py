@@ -26,7 +26,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader, ReaderError
 from sensor_msgs.msg import CameraInfo, Image
 
-from depth_distill_ros.errors import BagError, UserError, refuse
+from depth_distill_ros.errors import BagError, UserError
 from depth_distill_ros.ros.capture import (
     camera_frames,
     open_camera,
@@ -37,6 +37,7 @@ from depth_distill_ros.ros.capture import (
 from depth_distill_ros.ros.captured import Message, captured_messages, keep
 from depth_distill_ros.ros.cdr import header_stamp
 from depth_distill_ros.ros.newest import newest
+from depth_distill_ros.ros.process import run_process
 
 # Best effort, as cameras publish: a slow subscriber must not hold the player back.
 CAMERA_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -141,22 +142,16 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Play a source until its end; returns the exit status."""
     options = _parser().parse_args(arguments)
-    rclpy.init(args=[])
-    try:
-        node = rclpy.create_node("player")
-        with contextlib.closing(opened(options)) as messages:
-            count = play(node, messages, options.seconds, options.log)
-        print(f"played {count} images", flush=True)
-        # Deleting a writer drops what readers have not taken yet: let the last image arrive.
-        time.sleep(0.5)
-    except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
-        return 130
-    except UserError as error:
-        return refuse(error)
-    finally:
-        with contextlib.suppress(RuntimeError):  # rclpy's signal handler may be at it already
-            rclpy.try_shutdown()
-    return 0
+    return run_process(lambda: _run(options), interrupted=130)
+
+
+def _run(options: argparse.Namespace) -> None:
+    node = rclpy.create_node("player")
+    with contextlib.closing(opened(options)) as messages:
+        count = play(node, messages, options.seconds, options.log)
+    print(f"played {count} images", flush=True)
+    # Deleting a writer drops what readers have not taken yet: let the last image arrive.
+    time.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -19,14 +19,15 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from depth_distill_ros.errors import UserError, refuse
+from depth_distill_ros.errors import UserError
 from depth_distill_ros.ros.camera import OUTPUTS
 from depth_distill_ros.ros.camera_info import camera_info_from_fov
 from depth_distill_ros.ros.cdr import header_stamp
+from depth_distill_ros.ros.process import run_process
 from depth_distill_ros.ros.qos import INPUT_QOS, OUTPUT_QOS
 
 START_SECONDS = 120.0
@@ -138,16 +139,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--warm-up", type=float, default=3.0, help="seconds that do not count")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    rclpy.init(args=[])
-    try:
+
+    def measure() -> None:
         options.output.write_text(json.dumps(run(options)), encoding="utf-8")
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 130
-    except UserError as error:
-        return refuse(error)
-    finally:
-        rclpy.try_shutdown()
-    return 0
+
+    return run_process(measure, interrupted=130)
 
 
 if __name__ == "__main__":

@@ -23,16 +23,6 @@ if not os.environ.get("AMENT_PREFIX_PATH") and Path(sys.prefix, "share/ament_ind
     os.environ["AMENT_PREFIX_PATH"] = sys.prefix  # ROS from wheels, in a virtual environment
 
 
-@pytest.fixture(scope="session")
-def small_model(tmp_path_factory) -> Path:
-    """A model folder that runs in milliseconds; its depth means nothing."""
-    from depth_distill_ros.models.depth_model import DepthModel
-
-    folder = tmp_path_factory.mktemp("model") / "small"
-    DepthModel.from_preset("tiny", seed=0, resolution=(64, 96)).save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def start_node(tmp_path) -> Iterator[Callable]:
     """Starts node processes that end with the test."""

@@ -131,10 +131,10 @@ def test_frames_of_both_within_the_deadline_are_inferred_together(open_graph, sm
     until(waits_for_the_other, 30, "front is answered before rear has come")
 
 
-def test_without_a_file_the_scale_is_not_saved_and_the_reason_is_told(two):
+def test_without_a_file_the_scale_is_not_saved_and_the_reason_is_told(two, tmp_path):
     success, message = trigger(two, "save_scale")
     assert not success and "set the parameter scale.file" in message
-    (result,) = two.peer.set_parameters({"scale.file": "/tmp/scales.yaml"})
+    (result,) = two.peer.set_parameters({"scale.file": str(tmp_path / "scales.yaml")})
     assert not result.successful and "while the node is unconfigured" in result.reason
 
 

@@ -229,6 +229,7 @@ class _Assembly:
         self._trajectory = inputs.trajectory or Trajectory()
 
     def take(self, topic: str, message_type: str, recorded: int, raw: bytes) -> None:
+        """Adds the next message of the bag."""
         inputs, self._now = self._inputs, recorded
         try:
             stamp = header_stamp(raw)
