@@ -8,18 +8,21 @@ import numpy as np
 
 
 class Surfaces:
-    """The triangles of a scene, kept so that those near a point are found quickly."""
+    """The triangles of a scene, kept so that those near a point are found quickly.
+
+    ``corners`` (n, 3, 3): their corners in metres.
+    """
 
     def __init__(self, vertices: np.ndarray) -> None:
-        self._corners = np.ascontiguousarray(vertices[:, :3]).reshape(-1, 3, 3)
-        self._low, self._high = self._corners.min(1), self._corners.max(1)
+        self.corners = np.ascontiguousarray(vertices[:, :3]).reshape(-1, 3, 3)
+        self._low, self._high = self.corners.min(1), self.corners.max(1)
 
     def near(self, low, high) -> Surfaces:
         """Only the triangles whose bounding box meets the box from ``low`` to ``high``."""
         keep = ((self._high >= low) & (self._low <= high)).all(1)
         part = object.__new__(Surfaces)
-        part._corners, part._low, part._high = (
-            self._corners[keep],
+        part.corners, part._low, part._high = (
+            self.corners[keep],
             self._low[keep],
             self._high[keep],
         )
@@ -28,7 +31,7 @@ class Surfaces:
     def clearance(self, point, radius: float) -> float:
         """Distance (metres) from ``point`` (3,) to the nearest triangle, inf beyond ``radius``."""
         point = np.asarray(point, np.float64)
-        corners = self.near(point - radius, point + radius)._corners.astype(np.float64)
+        corners = self.near(point - radius, point + radius).corners.astype(np.float64)
         if not len(corners):
             return math.inf
         distance = float(triangle_distance(point, corners).min())

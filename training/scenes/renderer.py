@@ -6,8 +6,11 @@ Images of one driver are reproducible to the byte. On a CPU a process uses one c
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,6 +18,7 @@ import numpy as np
 
 from depth_distill_ros.errors import DataError
 from training.scenes import shaders
+from training.scenes.matrices import facing, orthographic, perspective, view_matrix
 from training.scenes.scene import CameraPose, Scene
 
 if TYPE_CHECKING:
@@ -45,41 +49,19 @@ def create_context() -> moderngl.Context:
         ) from error
 
 
-def view_matrix(rotation: np.ndarray, eye) -> np.ndarray:
-    """World to camera (4, 4) of a camera-to-world rotation and position."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation.T
-    matrix[:3, 3] = -rotation.T @ np.asarray(eye, np.float64)
-    return matrix
-
-
-def perspective(tan_x: float, tan_y: float, near: float, far: float) -> np.ndarray:
-    """OpenGL projection (4, 4) of a pinhole camera with the given half-angle tangents."""
-    matrix = np.zeros((4, 4))
-    matrix[0, 0], matrix[1, 1] = 1 / tan_x, 1 / tan_y
-    matrix[2, 2], matrix[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
-    matrix[3, 2] = -1
-    return matrix
-
-
-def orthographic(half: float, near: float, far: float) -> np.ndarray:
-    """OpenGL projection (4, 4) of a square of ``2 * half`` metres."""
-    matrix = np.diag([1 / half, 1 / half, -2 / (far - near), 1.0])
-    matrix[2, 3] = -(far + near) / (far - near)
-    return matrix
-
-
-def facing(direction) -> np.ndarray:
-    """Camera-to-world rotation (3, 3) of a camera that looks along ``direction``."""
-    forward = np.asarray(direction, np.float64) / np.linalg.norm(direction)
-    helper = np.array([0.0, 1, 0] if abs(forward[1]) < 0.95 else [1.0, 0, 0])
-    right = np.cross(forward, helper)
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(right, forward), -forward], 1)
-
-
 def _bytes(matrix) -> bytes:
     return np.ascontiguousarray(np.asarray(matrix).T, np.float32).tobytes()
+
+
+def _in_its_context(method: Callable) -> Callable:
+    """A method of a renderer that works however many renderers a process has."""
+
+    @functools.wraps(method)
+    def wrapped(self, *args, **kwargs):
+        with self.ctx:
+            return method(self, *args, **kwargs)
+
+    return wrapped
 
 
 class Renderer:
@@ -117,6 +99,7 @@ class Renderer:
         ):
             self._light[name] = i
         self._scene_objects: list = []
+        self._moving_objects: list = []
         self._target_objects: list = []
         self.scene: Scene | None = None
         self.resize(size, supersampling)
@@ -134,13 +117,14 @@ class Renderer:
         array.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         return array
 
+    @_in_its_context
     def resize(self, size: tuple[int, int], supersampling: float = 1.5) -> None:
         """Change the size (width, height) of the images in pixels."""
         import moderngl
 
         for item in self._target_objects:
             item.release()
-        self.size = size
+        self.size, self.supersampling = size, supersampling
         self.buffer_size = big = tuple(round(side * supersampling) for side in size)
         ctx, nearest = self.ctx, (moderngl.NEAREST, moderngl.NEAREST)
         self._maps = [ctx.texture(big, 4, dtype="f2") for _ in range(2)]
@@ -159,34 +143,64 @@ class Renderer:
             for n, m in zip(size, big, strict=True)
         )
 
+    @contextmanager
+    def at_size(self, size: tuple[int, int], supersampling: float) -> Iterator[None]:
+        """Render at another size for a while."""
+        before = self.size, self.supersampling
+        self.resize(size, supersampling)
+        try:
+            yield
+        finally:
+            self.resize(*before)
+
+    @_in_its_context
     def load(self, scene: Scene) -> None:
         """Take over a scene: upload its triangles and draw its shadow maps."""
-        for item in self._scene_objects:
+        for item in (*self._scene_objects, *self._moving_objects):
             item.release()
         self.scene = scene
-        data = np.ascontiguousarray(scene.vertices, np.float32)
-        buffer = self.ctx.buffer(data.tobytes())
-        self._triangles = self.ctx.vertex_array(
-            self._geometry,
-            [(buffer, "3f 3f 2f 1f 4f", "position", "normal", "uv", "layer", "surface")],
-        )
-        self._casters = self.ctx.vertex_array(
-            self._shadow, [(buffer, "3f 12x 2f 1f 16x", "position", "uv", "layer")]
-        )
-        self._scene_objects = [self._triangles, self._casters, buffer]
+        self._scene_objects, self._moving_objects = self._upload(scene.vertices), []
+        self._still_shadows: dict[int, bytes] = {}
         self._set_lights(scene)
         self._set_sky(scene)
 
-    def _draw_shadows(self, which: int, clip_from_world: np.ndarray) -> None:
+    def _upload(self, rows: np.ndarray) -> list:
+        """Vertex rows (n, 13) as triangles to see, as casters of shadows, and their buffer."""
+        buffer = self.ctx.buffer(np.ascontiguousarray(rows, np.float32).tobytes())
+        triangles = self.ctx.vertex_array(
+            self._geometry,
+            [(buffer, "3f 3f 2f 1f 4f", "position", "normal", "uv", "layer", "surface")],
+        )
+        casters = self.ctx.vertex_array(
+            self._shadow, [(buffer, "3f 12x 2f 1f 16x", "position", "uv", "layer")]
+        )
+        return [triangles, casters, buffer]
+
+    def _move(self, rows: np.ndarray | None) -> None:
+        """Take over what moves, as it is now: its triangles, and its shadows over the still ones."""
+        had_any = bool(self._moving_objects)
+        for item in self._moving_objects:
+            item.release()
+        self._moving_objects = [] if rows is None else self._upload(rows)
+        if not (had_any or self._moving_objects):
+            return
+        for which, clip in self._shadow_clips.items():
+            shadow_map = self._shadow_maps[which]
+            if which not in self._still_shadows:
+                self._still_shadows[which] = shadow_map.read()
+            shadow_map.write(self._still_shadows[which])
+            if self._moving_objects:
+                self._cast_shadows(self._moving_objects[1], which, clip)
+
+    def _cast_shadows(self, casters, which: int, clip_from_world: np.ndarray) -> None:
         import moderngl
 
         self.ctx.enable_only(moderngl.DEPTH_TEST)
         self._shadow_targets[which].use()
-        self._shadow_targets[which].clear()
         self._textures.use(0)
         self._shadow["textures"] = 0
         self._shadow["clip_from_world"].write(_bytes(clip_from_world))
-        self._casters.render()
+        casters.render()
 
     def _set_lights(self, scene: Scene) -> None:
         light, program = scene.lighting, self._light
@@ -200,10 +214,11 @@ class Renderer:
             facing((0, -1, 0.001)), light.lamp_position
         )
         program["has_sun"], program["has_lamp"] = bool(sun.any()), bool(lamp.any())
-        if sun.any():
-            self._draw_shadows(0, sun_clip)
-        if lamp.any():
-            self._draw_shadows(1, lamp_clip)
+        clips = ((0, sun, sun_clip), (1, lamp, lamp_clip))
+        self._shadow_clips = {which: clip for which, power, clip in clips if power.any()}
+        for which, clip in self._shadow_clips.items():
+            self._shadow_targets[which].clear()
+            self._cast_shadows(self._scene_objects[1], which, clip)
         program["sun_clip"].write(_bytes(sun_clip))
         program["lamp_clip"].write(_bytes(lamp_clip))
         texel = 2 / self._shadow_maps[0].size[0]
@@ -231,10 +246,14 @@ class Renderer:
         for name in ("zenith", "horizon", "fog_colour"):
             program[name] = tuple(float(c) for c in getattr(sky, name))
 
-    def render(self, pose: CameraPose) -> tuple[np.ndarray, np.ndarray]:
+    @_in_its_context
+    def render(
+        self, pose: CameraPose, moving: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Radiance float32 (H, W, 3), linear, and planar z float32 (H, W) in metres, 0 = sky.
 
-        The pinhole has square pixels, its principal point in the middle of the image.
+        The pinhole has square pixels, its principal point in the middle of the image. ``moving``
+        are vertex rows (n, 13) that stand in the scene for this view only.
         """
         import moderngl
 
@@ -243,6 +262,7 @@ class Renderer:
         tan_y = tan_x * self.size[1] / self.size[0]
         view = view_matrix(pose.rotation, pose.eye)
         eye = tuple(map(float, pose.eye))
+        self._move(moving)
         self._geometry_target.use()
         self._geometry_target.clear(0, 0, 0, 0)
         self.ctx.enable_only(moderngl.DEPTH_TEST)
@@ -251,7 +271,8 @@ class Renderer:
         self._geometry["clip_from_world"].write(_bytes(perspective(tan_x, tan_y, NEAR, FAR) @ view))
         self._geometry["view_from_world"].write(_bytes(view))
         self._geometry["eye"] = eye
-        self._triangles.render()
+        for triangles, *_ in filter(None, (self._scene_objects, self._moving_objects)):
+            triangles.render()
         self._image_target.use()
         self.ctx.disable(moderngl.DEPTH_TEST)
         for i, texture in enumerate((*self._maps, *self._shadow_maps, self._sky)):

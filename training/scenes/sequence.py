@@ -81,34 +81,56 @@ def render_sequence(
 
 
 def find_path(
-    assets, renderer: Renderer, kind: str, seed: int, frames: int, rate: float
+    assets,
+    renderer: Renderer,
+    kind: str,
+    seed: int,
+    frames: int,
+    rate: float,
+    starts: int = STARTS,
 ) -> tuple[Scene, list[CameraPose]]:
-    """The first scene, from ``seed`` on, through which a camera finds a free and useful way."""
-    size = renderer.size
-    renderer.resize(SEARCH_SIZE, 1)
-    try:
-        for scene_seed in range(seed, seed + MAX_SCENES):
-            scene = build_scene(assets, kind, scene_seed)
-            renderer.load(scene)
-            rng = np.random.default_rng([scene_seed, 2])
-            for start in _good_starts(scene, renderer, rng):
-                path = camera_path(scene, start, frames, rate, rng)
-                if path and all(
-                    is_useful(renderer.render(pose)[1], scene.near_limit) for pose in path[::5]
-                ):
-                    return scene, path
-    finally:
-        renderer.resize(size, SUPERSAMPLING)
+    """The first scene, from ``seed`` on, through which a camera finds a free and useful way.
+
+    It is loaded in the renderer. ``starts`` cameras are tried in each scene. Raises DataError if
+    none of many scenes has such a way.
+    """
+    for scene_seed in range(seed, seed + MAX_SCENES):
+        scene = build_scene(assets, kind, scene_seed)
+        renderer.load(scene)
+        rng = np.random.default_rng([scene_seed, 2])
+        if path := path_in(scene, renderer, frames, rate, rng, starts):
+            return scene, path
     raise DataError(
         f"no free camera path of {frames} frames in {MAX_SCENES} scenes of kind '{kind}': "
         "try another seed or fewer frames"
     )
 
 
-def _good_starts(scene: Scene, renderer: Renderer, rng: np.random.Generator) -> list[CameraPose]:
-    """Cameras that see much at many distances, the best first."""
+def path_in(
+    scene: Scene,
+    renderer: Renderer,
+    frames: int,
+    rate: float,
+    rng: np.random.Generator,
+    starts: int = STARTS,
+) -> list[CameraPose] | None:
+    """A free and useful way of a camera through the loaded scene, or None."""
+    with renderer.at_size(SEARCH_SIZE, 1):
+        for start in _good_starts(scene, renderer, rng, starts):
+            path = camera_path(scene, start, frames, rate, rng)
+            if path and all(
+                is_useful(renderer.render(pose)[1], scene.near_limit) for pose in path[::5]
+            ):
+                return path
+    return None
+
+
+def _good_starts(
+    scene: Scene, renderer: Renderer, rng: np.random.Generator, count: int
+) -> list[CameraPose]:
+    """Of ``count`` cameras those that see much at many distances, the best first."""
     found = []
-    for _ in range(STARTS):
+    for _ in range(count):
         pose = scene.sample_camera(rng)
         depth = renderer.render(pose)[1]
         if is_useful(depth, 3 * scene.near_limit, min_visible=0.5):

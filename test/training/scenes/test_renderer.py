@@ -162,3 +162,25 @@ def test_without_egl_the_error_names_the_packages():
     if done.stdout.strip() == "made":
         pytest.skip("this EGL library cannot be hidden from a process")
     assert "apt-get install libegl1 libgl1 libgl1-mesa-dri" in done.stdout, done.stderr
+
+
+def test_what_moves_is_seen_casts_its_shadow_and_leaves_no_trace(plain_renderer, make_scene):
+    floor = quad((-9, -1, 9), (18, 0, 0), (0, 0, -18), GREY)
+    sun = {"sun_radiance": np.full(3, 3.0), "sun_direction": np.array([0.0, 1.0, 0.0])}
+    plain_renderer.load(make_scene(floor, **sun))
+    pose = CameraPose(np.array([0.0, 1.0, 3.0]), looking_at((0, 1, 3), (0, -1, -1)), 0.6)
+    still = plain_renderer.render(pose)
+    for x in (-0.5, 0.5):  # a plate one metre above the ground
+        plate = box((x - 0.3, 0, -1.3), (x + 0.3, 0.02, -0.7), GREY)
+        radiance, depth = plain_renderer.render(pose, plate)
+        for place, moved in (((x, 0.02, -1), True), ((x, -1, -1), False)):
+            right, up, back = (np.array(place) - pose.eye) @ pose.rotation
+            column = round((right / -back / 0.6 + 1) * 80 - 0.5)
+            line = round((1 - up / -back / 0.45) * 60 - 0.5)
+            assert depth[line, column] == pytest.approx(-back, rel=0.02)
+            assert (depth[line, column] < still[1][line, column]) == moved
+            if not moved:
+                assert radiance[line, column].sum() < 0.5 * still[0][line, column].sum()
+    again = plain_renderer.render(pose)
+    np.testing.assert_array_equal(again[0], still[0])
+    np.testing.assert_array_equal(again[1], still[1])
