@@ -29,7 +29,7 @@ from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.components import build_component, load_component, save_component
-from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead
+from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead, Memory
 from depth_distill_ros.models.feature_taps import FeatureTaps
 from depth_distill_ros.models.model_config import (
     FORMAT,
@@ -42,6 +42,7 @@ from depth_distill_ros.models.presets import build_parts, find_preset
 from depth_distill_ros.models.prior import DepthPrior
 from depth_distill_ros.models.provenance import FILE as PROVENANCE_FILE
 from depth_distill_ros.models.provenance import Provenance, read_provenance
+from depth_distill_ros.models.temporal import Past, clip_ages
 from depth_distill_ros.models.unet import latent_multiple, task_token
 from depth_distill_ros.models.weight_files import load_tensors
 
@@ -139,7 +140,7 @@ class DepthModel(nn.Module):
         return self.unet(
             latents.repeat(len(tasks), 1, 1, 1),
             self.config.timestep,
-            encoder_hidden_states=self.prompt.to(latents.dtype).expand(len(tokens), -1, -1),
+            encoder_hidden_states=self.prompt.to(latents.dtype).expand(tokens.shape[0], -1, -1),
             class_labels=tokens.to(latents.dtype),
         ).sample
 
@@ -163,9 +164,58 @@ class DepthModel(nn.Module):
         """``forward`` from the output of ``encode``: what a training step differentiates."""
         if self.config.decoder == "autoencoder":
             return self.decode(self.predict_latents(latents))
+        return self.head(self.features_from(latents), guide)
+
+    def features_from(self, latents: torch.Tensor) -> list[torch.Tensor]:
+        """What the head reads of the UNet's one step, coarse to fine."""
         with FeatureTaps(self.unet, HEAD_TAPS) as taps:
             self.predict_latents(latents)
-            return self.head([taps[name] for name in HEAD_TAPS], guide)
+            return [taps[name] for name in HEAD_TAPS]
+
+    @property
+    def temporal_window(self) -> int:
+        """Frames of a stream that the head sees at once, the newest among them; 0: it cannot."""
+        if self.config.decoder != "head":
+            return 0
+        return self.head.config.temporal_window
+
+    def forward_clip(
+        self, images: torch.Tensor, stamps: torch.Tensor, starts: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Disparity (B, T, 1, H/2, W/2) of clips, at once; frame by frame ``step`` gives the same.
+
+        Args:
+            images: (B, T, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
+            stamps: (B, T) seconds, not decreasing; float64 for absolute times.
+            starts: bool (B, T), True where another scene begins.
+        """
+        latents, guide = self.encode(images.flatten(0, 1))
+        past = Past.of_ages(clip_ages(stamps, self.temporal_window, starts))
+        maps, _ = self.head.forward_frames(self.features_from(latents), guide, past)
+        return maps.unflatten(0, images.shape[:2])
+
+    def step(
+        self, images: torch.Tensor, ages: torch.Tensor, memory: Memory
+    ) -> tuple[torch.Tensor, Memory]:
+        """The next frame of each of B streams. A function of its arguments alone.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
+            ages: (B, M) seconds since each remembered frame, in any order; inf where none is.
+            memory: of M frames, see ``new_memory``.
+
+        Returns:
+            Disparity (B, 1, H/2, W/2), and the frame's entry: tensors like the memory's with one
+            frame, to be put in the place of the oldest one there.
+        """
+        latents, guide = self.encode(images)
+        past = Past.of_ages(F.pad(ages, (0, 1))[:, None])  # itself last, at age 0
+        return self.head.forward_frames(self.features_from(latents), guide, past, memory)
+
+    def new_memory(self, batch: int, height: int, width: int, window: int | None = None) -> Memory:
+        """An empty memory for images of (height, width): window - 1 frames of zeros."""
+        window = window or self.temporal_window
+        return self.head.new_memory(batch, height, width, window - 1)
 
     @classmethod
     def from_preset(

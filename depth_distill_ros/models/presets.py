@@ -71,10 +71,23 @@ def build_parts(preset: Preset, empty_unet: bool = False) -> dict[str, nn.Module
     return {"unet": unet, "autoencoder": autoencoder, "prior": prior, "head": head}
 
 
-def build_head(unet: nn.Module, width: int = 32) -> DPTHead:
-    """A randomly initialised DPT head for a UNet's up blocks, with the image and prior as guide."""
+def build_head(unet: nn.Module, width: int = 32, window: int = 0, heads: int = 4) -> DPTHead:
+    """A randomly initialised DPT head for a UNet's up blocks, with the image and prior as guide.
+
+    Args:
+        unet: whose blocks it reads.
+        width: channels inside the head.
+        window: frames that it sees of a stream; 0 builds no temporal modules.
+        heads: attention heads of the temporal modules.
+    """
     channels = tuple(reversed(unet.config.block_out_channels))[-len(HEAD_TAPS) :]
-    return DPTHead(feature_channels=channels, width=width, guide_channels=GUIDE_CHANNELS)
+    return DPTHead(
+        feature_channels=channels,
+        width=width,
+        guide_channels=GUIDE_CHANNELS,
+        temporal_window=window,
+        temporal_heads=heads,
+    )
 
 
 def preset_parameters(preset: str) -> dict[str, int]:
