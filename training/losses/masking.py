@@ -25,6 +25,19 @@ def blank_invalid(
         ValueError: the three shapes differ (broadcasting would silently compare the wrong pixels).
     """
     check_map(prediction, "prediction")
+    return _blank(prediction, target, mask)
+
+
+def blank_invalid_clip(
+    prediction: Tensor, target: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`blank_invalid` for clips: all three, and what is returned, are (B, T, 1, H, W)."""
+    if prediction.ndim != 5 or prediction.shape[2] != 1:
+        raise ValueError(f"a clip must be (B, T, 1, H, W), got {tuple(prediction.shape)}")
+    return _blank(prediction, target, mask)
+
+
+def _blank(prediction: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if target.shape != prediction.shape or mask.shape != prediction.shape:
         raise ValueError(
             "prediction, target and mask must have one shape, got "

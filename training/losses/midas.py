@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.losses.gradient_matching import neighbour_pairs
+from training.losses.gradient_l1 import gradient_l1_loss
 from training.losses.masking import blank_invalid, check_map, quotient
 from training.losses.precision import full_precision
 
@@ -125,8 +125,8 @@ def multi_scale_gradient_loss(
     .. math::
         \sum_{k=0}^{K-1} \frac{1}{M_k} \sum_i |\nabla_x R_i^k| + |\nabla_y R_i^k| , \quad R = p - g
 
-    Scale k keeps every 2ᵏ-th pixel of each side and M_k of them are valid. A difference that
-    touches an invalid pixel does not count. A scale too small for any difference adds 0.
+    Scale k keeps every 2ᵏ-th pixel of each side and M_k of them are valid. Each scale is a
+    :func:`~training.losses.gradient_l1.gradient_l1_loss`; one too small for any difference adds 0.
 
     Args:
         prediction: normalised disparity (B, 1, H, W).
@@ -144,20 +144,12 @@ def multi_scale_gradient_loss(
     """
     if scales < 1:
         raise ValueError(f"scales must be at least 1, got {scales}")
-    prediction, target, weights = blank_invalid(prediction, target, mask)
-    residual, valid = prediction - target, (weights > 0).to(prediction.dtype)
+    valid = mask > 0
     counts = _count_at_scales(valid, scales) if count is None else count
-    loss = residual.new_zeros(())
-    for scale in range(scales):
-        coarse, coarse_valid = _at_scale(residual, scale), _at_scale(valid, scale)
-        differences = neighbour_pairs(coarse)[:2]  # horizontal and vertical
-        both_valid = neighbour_pairs(coarse_valid)[:2]
-        total = sum(
-            (a * b * (after - before).abs()).sum()
-            for (after, before), (a, b) in zip(differences, both_valid, strict=True)
-        )
-        loss = loss + quotient(total, counts[scale])
-    return loss
+    return sum(
+        gradient_l1_loss(*(_at_scale(maps, k) for maps in (prediction, target, valid)), counts[k])
+        for k in range(scales)
+    )
 
 
 @full_precision

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from training.losses.gradient_l1 import gradient_l1_loss
 from training.losses.gradient_matching import count_differences, gradient_matching_loss
 from training.losses.latent import latent_loss, latent_mse
 from training.losses.masking import masked_mean
 from training.losses.midas import affine_invariant_loss, count_pixels
 from training.losses.scale_shift_invariant import scale_shift_invariant_loss
+from training.losses.silog import count_items, silog_loss
+from training.losses.temporal_gradient import count_temporal, temporal_gradient_loss
 
 SHAPE = (4, 1, 12, 10)
 
@@ -23,12 +26,37 @@ def both_tasks(prediction, target, mask, count=None):
     return latent_loss(*channels, *channels, mask, count)
 
 
+def as_clip(maps):
+    """Four frames of 3 × 10 in place of one image of 12 × 10."""
+    return maps.unflatten(2, (4, 3)).transpose(1, 2)
+
+
+def temporal(prediction, target, mask, count=None):
+    clips = (as_clip(maps) for maps in (prediction, target, mask))
+    return temporal_gradient_loss(*clips, cuts(target), 1.5, count)
+
+
+def cuts(target):
+    """Scene cuts that go with the targets: where the first pixel of a frame is large."""
+    return as_clip(target)[:, :, 0, 0, 0] > 0.5
+
+
 CASES = {
     "masked_mean": (masked_mse, lambda target, mask: mask.sum()),
     "latent_mse": (latent_mse, lambda target, mask: mask.sum()),
     "latent_loss": (both_tasks, lambda target, mask: mask.sum()),
     "ssi": (scale_shift_invariant_loss, lambda target, mask: mask.sum()),
     "gradient": (gradient_matching_loss, lambda target, mask: count_differences(mask)),
+    "gradient_l1": (gradient_l1_loss, lambda target, mask: mask.sum()),
+    "silog": (silog_loss, lambda target, mask: count_items(mask)),
+    "silog of clips": (
+        lambda *maps, count=None: silog_loss(*(as_clip(m) for m in maps), count=count),
+        lambda target, mask: count_items(as_clip(mask)),
+    ),
+    "temporal": (
+        temporal,
+        lambda target, mask: count_temporal(as_clip(target), as_clip(mask), cuts(target), 1.5),
+    ),
     "midas": (affine_invariant_loss, count_pixels),
 }
 
