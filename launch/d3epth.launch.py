@@ -58,6 +58,12 @@ ARGUMENTS = (
         "file.",
     ),
     (
+        "temporal",
+        "",
+        "true: depth of an image from those before it as well, where the model can; false: each "
+        "image by itself; empty: as in the parameters file.",
+    ),
+    (
         "autostart",
         "",
         "false: wait for `ros2 lifecycle set`; empty: as in the parameters file.",
@@ -72,6 +78,7 @@ PARAMETERS = {
     "transport": ("input.transport", str),
     "scale": ("scale.mode", str),
     "reference_type": ("reference.type", str),
+    "temporal": ("temporal.enabled", bool),
     "autostart": ("autostart", bool),
 }
 """Parameter and its type by argument."""

@@ -41,6 +41,28 @@ def small_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def stream_model(tmp_path_factory) -> Path:
+    """The same with a temporal head, whose depth depends on what it remembers of 3 past frames."""
+    import torch
+
+    from depth_distill_ros.models.depth_model import DepthModel
+    from depth_distill_ros.models.presets import build_head
+
+    folder = tmp_path_factory.mktemp("model") / "small-stream"
+    model = DepthModel.from_preset("tiny-prior", seed=0, resolution=(64, 96), name="small-stream")
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        head = build_head(model.unet, 32, window=4)
+        for module in head.temporal:
+            torch.nn.init.normal_(module.outward.weight, std=0.2)
+            torch.nn.init.normal_(module.outward.bias, std=0.2)
+    head.load_state_dict(model.head.state_dict(), strict=False)
+    model.head = head
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def plane_depth() -> np.ndarray:
     """Metres, float32 (48, 64): a floor that comes nearer downwards, and a box in front of it."""
     rows = np.linspace(0, 1, 48, dtype=np.float32)[:, None]

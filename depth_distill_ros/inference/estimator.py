@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
-from depth_distill_ros.errors import ConfigError, ImageError, OutOfMemoryError
+from depth_distill_ros.errors import ConfigError, ModelError, OutOfMemoryError
+from depth_distill_ros.inference.depth_map import DepthMap
+from depth_distill_ros.inference.resizing import check_image, resize_image, working_size
+from depth_distill_ros.inference.stream import MAX_GAP, DepthStream, Step, check_stamp, joined
 from depth_distill_ros.models.depth_model import DepthModel
-
-MIN_SIDE, MAX_SIDE = 32, 4096
-
-
-@dataclass(frozen=True)
-class DepthMap:
-    """Depth of one image, known up to a scale and a shift of the disparity.
-
-    Attributes:
-        disparity: float32 (H, W) in [0, 1]; affine-invariant, larger is nearer.
-        valid: bool (H, W); False where the network gave no finite value.
-    """
-
-    disparity: np.ndarray
-    valid: np.ndarray
+from depth_distill_ros.models.dpt_head import Memory
 
 
 class DepthEstimator:
@@ -65,6 +53,11 @@ class DepthEstimator:
         """How many numbers the model has."""
         return sum(values.numel() for values in self._model.parameters())
 
+    @property
+    def temporal_window(self) -> int:
+        """Frames that the model can see of a stream; 0: it takes each image by itself."""
+        return self._model.temporal_window
+
     @staticmethod
     def check(rgb: np.ndarray) -> None:
         """Raises ImageError for an image that `infer` would refuse."""
@@ -97,11 +90,8 @@ class DepthEstimator:
             ImageError: the array has another type, shape or size.
             OutOfMemoryError: the image does not fit the device's memory.
         """
-        height, width = rgb.shape[:2]
         disparity = self.infer([rgb], resolution)[0]
-        if disparity.shape != (height, width):
-            disparity = cv2.resize(disparity, (width, height), interpolation=cv2.INTER_LINEAR)
-        return DepthMap(disparity=disparity, valid=np.isfinite(disparity))
+        return DepthMap.of_size(disparity, *rgb.shape[:2])
 
     def infer(
         self, images: Sequence[np.ndarray], resolution: tuple[int, int] | None = None
@@ -120,27 +110,127 @@ class DepthEstimator:
             ImageError: an array has another type, shape or size.
             OutOfMemoryError: the images do not fit the device's memory.
         """
-        area = resolution or self._model.config.resolution
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, rgb in enumerate(images):
-            check_image(rgb)
-            size = working_size(*rgb.shape[:2], area, self._model.multiple)
-            groups.setdefault(size, []).append(index)
         disparities: list[np.ndarray] = [np.empty(0)] * len(images)
-        for size, indices in groups.items():
+        for size, indices in self._groups(images, resolution, [0] * len(images)):
             batch = np.stack([resize_image(images[index], size) for index in indices])
-            for index, disparity in zip(indices, self._run(batch), strict=True):
+            answers, _ = self._run(batch, lambda pixels: (self._model(pixels), []))
+            for index, disparity in zip(indices, answers, strict=True):
                 disparities[index] = disparity
         return disparities
 
-    def _run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 (B, h, w) in [0, 1] of uint8 RGB (B, H, W, 3)."""
+    def stream(self, window: int | None = None, max_gap: float = MAX_GAP) -> DepthStream:
+        """The state of one camera, to be handed images one by one.
+
+        Args:
+            window: frames that a frame sees, itself among them; the model's own by default.
+            max_gap: seconds without an image after which the stream begins anew.
+
+        Raises:
+            ModelError: the model has no temporal head.
+            ConfigError: the window is larger than the model's, or no positive number.
+        """
+        own = self.temporal_window
+        if not own:
+            raise ModelError(
+                f"the model {self.name} takes each image by itself, it has no temporal head: use "
+                "d3epth-tiny-stream, or train one with `python -m training.stream`"
+            )
+        window = own if window is None else window
+        if not 1 <= window <= own:
+            raise ConfigError(
+                f"a window of {window} frames was asked for, and the model {self.name} sees {own} "
+                f"at once: give a number from 1 to {own}"
+            )
+        return DepthStream(self, window, max_gap)
+
+    def infer_streams(
+        self,
+        images: Sequence[np.ndarray],
+        streams: Sequence[DepthStream],
+        stamps: Sequence[float],
+        resolution: tuple[int, int] | None = None,
+    ) -> list[np.ndarray]:
+        """The next images of several streams; those of one working size and window share a pass.
+
+        Args:
+            images: each as in `__call__`; their sizes may differ.
+            streams: of this estimator, a different one for each image.
+            stamps: seconds, of each image.
+            resolution: as in `__call__`.
+
+        Returns:
+            As `infer`. What a stream gives does not depend on those beside it.
+
+        Raises:
+            ImageError: an array or a stamp cannot be used.
+            OutOfMemoryError: the images do not fit the device's memory.
+
+        After an error no stream has changed.
+        """
+        for stamp in stamps:
+            check_stamp(stamp)
+        disparities: list[np.ndarray] = [np.empty(0)] * len(images)
+        done = []
+        windows = [stream.window for stream in streams]
+        for size, indices in self._groups(images, resolution, windows):
+            batch = np.stack([resize_image(images[index], size) for index in indices])
+            steps = [
+                streams[index].begin(pixels, images[index].shape[:2], stamps[index])
+                for index, pixels in zip(indices, batch, strict=True)
+            ]
+            answers, kept = self._run(batch, partial(self._step, steps))
+            done += zip(indices, answers, steps, kept, strict=True)
+        with torch.inference_mode():
+            for index, disparity, step, (memory, entry) in done:
+                disparities[index] = disparity
+                # A value that is not finite would stay in sight for as long as the frame.
+                usable = np.isfinite(disparity).all()
+                streams[index].finish(step, memory, entry if usable else None)
+        return disparities
+
+    def _step(
+        self, steps: Sequence[Step], images: torch.Tensor
+    ) -> tuple[torch.Tensor, list[tuple[Memory, Memory]]]:
+        """Disparity (B, 1, h, w) of one image a stream, and for each its memory and its entry."""
+        height, width = images.shape[-2:]
+        memories = [
+            step.memory or self._model.new_memory(1, height, width, len(step.stamps) + 1)
+            for step in steps
+        ]
+        ages = torch.from_numpy(np.stack([step.ages for step in steps])).to(self.device)
+        output, entries = self._model.step(images, ages, joined(memories))
+        each = [[tensor[number, None] for tensor in entries] for number in range(len(steps))]
+        return output, list(zip(memories, each, strict=True))
+
+    def _groups(
+        self,
+        images: Sequence[np.ndarray],
+        resolution: tuple[int, int] | None,
+        windows: Sequence[int],
+    ) -> list[tuple[tuple[int, int], list[int]]]:
+        """Which images share a pass: their working size, and their numbers."""
+        area = resolution or self._model.config.resolution
+        groups: dict[tuple, list[int]] = {}
+        for index, (rgb, window) in enumerate(zip(images, windows, strict=True)):
+            check_image(rgb)
+            size = working_size(*rgb.shape[:2], area, self._model.multiple)
+            groups.setdefault((size, window), []).append(index)
+        return [(size, indices) for (size, _), indices in groups.items()]
+
+    def _run(
+        self, batch: np.ndarray, network: Callable[[torch.Tensor], tuple[torch.Tensor, list]]
+    ) -> tuple[np.ndarray, list]:
+        """The network's disparity of uint8 RGB (B, H, W, 3), and what else it gives.
+
+        The disparity is float32 (B, h, w) in [0, 1].
+        """
         try:
             with torch.inference_mode():
                 images = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
                 images = images.float().div_(127.5).sub_(1.0)
-                output = self._model(images.contiguous(memory_format=torch.channels_last))
-                return output[:, 0].float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0).cpu().numpy()
+                output, more = network(images.contiguous(memory_format=torch.channels_last))
+                output = output[:, 0].float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0)
+                return output.cpu().numpy(), more
         except (RuntimeError, MemoryError) as error:
             if not _lacks_memory(error):
                 raise
@@ -179,38 +269,3 @@ def choose_device(device: str) -> str:
             "use device auto or cpu, or install a CUDA build (make TORCH=cuda)"
         )
     return device
-
-
-def check_image(rgb: np.ndarray) -> None:
-    """Refuse anything but uint8 (H, W, 3) with sides from 32 to 4096 pixels (ImageError)."""
-    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
-        kind = getattr(rgb, "dtype", type(rgb).__name__)
-        raise ImageError(f"expected a uint8 RGB array, got {kind}: convert the image first")
-    if rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ImageError(f"expected the shape (height, width, 3), got {rgb.shape}")
-    if min(rgb.shape[:2]) < MIN_SIDE or max(rgb.shape[:2]) > MAX_SIDE:
-        raise ImageError(
-            f"the image is {rgb.shape[1]}x{rgb.shape[0]} pixels: "
-            f"sides from {MIN_SIDE} to {MAX_SIDE} are supported"
-        )
-
-
-def working_size(
-    height: int, width: int, resolution: tuple[int, int], multiple: int
-) -> tuple[int, int]:
-    """(height, width) near the model's area and the image's aspect, in multiples of ``multiple``."""
-    scale = (resolution[0] * resolution[1] / (height * width)) ** 0.5
-    limit = 8 * max(resolution)  # extreme aspects must not grow without bound
-    sides = (max(1, round(side * scale / multiple)) * multiple for side in (height, width))
-    first, second = (min(side, limit // multiple * multiple) for side in sides)
-    return first, second
-
-
-def resize_image(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize to (height, width): area averages when shrinking, bilinear when growing."""
-    height, width = size
-    if rgb.shape[:2] == (height, width):
-        return np.ascontiguousarray(rgb)
-    shrinks = rgb.shape[0] * rgb.shape[1] > height * width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(rgb, (width, height), interpolation=method)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from depth_distill_ros.errors import OutOfMemoryError
+
+if TYPE_CHECKING:
+    from depth_distill_ros.inference.stream import DepthStream
+
+Resolution = tuple[int, int] | None
 
 SMALLEST_AREA = 0.25
 """Share of the model's own area below which depth is not worth having."""
@@ -24,12 +29,20 @@ class Estimator(Protocol):
     def resolution(self) -> tuple[int, int]: ...
 
     def infer(
-        self, images: Sequence[np.ndarray], resolution: tuple[int, int] | None = None
+        self, images: Sequence[np.ndarray], resolution: Resolution = None
+    ) -> list[np.ndarray]: ...
+
+    def infer_streams(
+        self,
+        images: Sequence[np.ndarray],
+        streams: Sequence[DepthStream],
+        stamps: Sequence[float],
+        resolution: Resolution = None,
     ) -> list[np.ndarray]: ...
 
 
 class FrugalEstimator:
-    """`DepthEstimator.infer` that answers lack of memory with less work instead of an error.
+    """A `DepthEstimator` that answers lack of memory with less work instead of an error.
 
     Not thread safe. `clock` gives seconds.
     """
@@ -60,19 +73,41 @@ class FrugalEstimator:
         Raises OutOfMemoryError where not even one image of a quarter of the area fits; the next
         call tries again.
         """
+        return self._in_passes(
+            len(images),
+            lambda chosen, resolution: self._estimator.infer(images[chosen], resolution),
+        )
+
+    def infer_streams(
+        self,
+        images: Sequence[np.ndarray],
+        streams: Sequence[DepthStream],
+        stamps: Sequence[float],
+    ) -> list[np.ndarray]:
+        """As `DepthEstimator.infer_streams`, likewise. At another resolution streams begin anew."""
+        return self._in_passes(
+            len(images),
+            lambda chosen, resolution: self._estimator.infer_streams(
+                images[chosen], streams[chosen], stamps[chosen], resolution
+            ),
+        )
+
+    def _in_passes(
+        self, count: int, infer: Callable[[slice, Resolution], list[np.ndarray]]
+    ) -> list[np.ndarray]:
         if self.reduction and self._clock() - self._reduced_at > RETRY_SECONDS:
             self._batch, self._area = None, 1.0
         disparities: list[np.ndarray] = []
-        while len(disparities) < len(images):
+        while len(disparities) < count:
             start = len(disparities)
-            chosen = images[start : start + (self._batch or len(images))]
+            end = min(start + (self._batch or count), count)
             try:
-                disparities += self._estimator.infer(chosen, self._resolution())
+                disparities += infer(slice(start, end), self._resolution())
             except OutOfMemoryError as error:
-                self._reduce(len(chosen), error)
+                self._reduce(end - start, error)
         return disparities
 
-    def _resolution(self) -> tuple[int, int] | None:
+    def _resolution(self) -> Resolution:
         if self._area == 1:
             return None
         height, width = self._estimator.resolution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -35,6 +35,9 @@ from depth_distill_ros.ros.settings import Settings
 from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE, SCALE, SCALE_TEXT, MessageTypes
 from depth_distill_ros.ros.transforms import StaticTransform, Transforms, up_and_height
 from depth_distill_ros.ros.worker import WorkerCounts
+
+if TYPE_CHECKING:
+    from depth_distill_ros.inference.stream import DepthStream  # imports PyTorch
 
 MESSAGE_TYPES = MessageTypes(
     Image, CameraInfo, PointCloud2, PointField, DiagnosticArray, DiagnosticStatus, KeyValue, Marker
@@ -79,6 +82,8 @@ class Camera:
         self.refused = 0
         self.finished = WorkerCounts()
         """Of workers that have ended."""
+        self.stream: DepthStream | None = None
+        """What is remembered of past images; None where the model has no temporal head."""
         self._node = node
         self._settings = settings
         self._prefix = f"{name}/" if name else ""
@@ -132,6 +137,21 @@ class Camera:
     def image_type(self) -> type:
         """The type of messages on it."""
         return CompressedImage if self.settings.input_transport == "compressed" else Image
+
+    @property
+    def active_stream(self) -> DepthStream | None:
+        """The stream, where settings of the moment want it."""
+        return self.stream if self.settings.temporal_enabled else None
+
+    def open_stream(self, estimator: Any) -> None:
+        """Makes the stream, where the model can. Raises ConfigError for a window it cannot see."""
+        if estimator.temporal_window:
+            self.stream = estimator.stream(self.settings.temporal_window or None)
+
+    def forget_stream(self) -> None:
+        """The next image begins anew. Allowed beside a running inference."""
+        if self.stream is not None:
+            self.stream.reset()
 
     def open(self, submit: Callable[[Any], None]) -> None:
         """Subscribes; images are handed to `submit`."""

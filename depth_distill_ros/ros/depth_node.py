@@ -60,6 +60,7 @@ class DepthNode(LifecycleNode):
         self.create_timer(1.0, self._publish_diagnostics)
         self.create_service(Trigger, "~/save_scale", self._save_scale)
         self.create_service(Trigger, "~/reset_scale", self._reset_scale)
+        self.create_service(Trigger, "~/reset_temporal", self._reset_temporal)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._warn_of_unknown_parameters()
 
@@ -84,6 +85,7 @@ class DepthNode(LifecycleNode):
             self.get_logger().info(f"loading model '{settings.model or 'default'}'")
             estimator = self._load_estimator(settings)
             self._make_cameras(settings.cameras or ("",), scales)
+            self._open_streams(estimator)
         except Exception as error:  # rclpy would swallow it without a word
             self._free()
             self.failure = error
@@ -105,6 +107,16 @@ class DepthNode(LifecycleNode):
             self._cameras[name] = camera
             if name in scales:
                 camera.pipeline.tracker.restore(scales[name])
+
+    def _open_streams(self, estimator: Any) -> None:
+        for camera in self._cameras.values():
+            camera.open_stream(estimator)
+        wanted = any(camera.settings.temporal_enabled for camera in self._cameras.values())
+        if wanted and not estimator.temporal_window:
+            self.get_logger().info(
+                f"the model {estimator.name} has no temporal head: temporal.enabled has no effect, "
+                "each image is taken by itself"
+            )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins to take images and to answer them."""
@@ -177,6 +189,7 @@ class DepthNode(LifecycleNode):
         worker, self._worker = self._worker, None
         for name, camera in self._cameras.items():
             camera.finished += worker.counts(name)
+            camera.forget_stream()
 
     def _free(self) -> None:
         for camera in self._cameras.values():
@@ -257,6 +270,13 @@ class DepthNode(LifecycleNode):
             camera.pipeline.reset_scale()
         response.success = True
         response.message = f"scale of {len(self._cameras)} camera(s) forgotten"
+        return response
+
+    def _reset_temporal(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        for camera in self._cameras.values():
+            camera.forget_stream()
+        response.success = True
+        response.message = f"past images of {len(self._cameras)} camera(s) forgotten"
         return response
 
     def _on_set_parameters(self, changed: list) -> SetParametersResult:

@@ -64,6 +64,7 @@ class CameraDiagnostics:
             **self._times(),
             "camera_info age s": f"{self._camera.pipeline.camera_info_age:.3f}",
             **self._scale(),
+            **self._temporal(),
         }
         title = f"{name}: {self._camera.name}" if self._camera.name else f"{name}: camera"
         return diagnostic_status(level, title, message, values)
@@ -102,6 +103,16 @@ class CameraDiagnostics:
                 values[f"{prefix}: {stage} p50 ms"] = f"{median:.2f}"
                 values[f"{prefix}: {stage} p99 ms"] = f"{high:.2f}"
         return values
+
+    def _temporal(self) -> dict[str, str]:
+        stream = self._camera.stream
+        if not self._camera.settings.temporal_enabled:
+            return {"temporal": "off"}
+        if stream is None:
+            return {"temporal": "off: the model has no temporal head"}
+        resets = {f"temporal resets: {why}": str(count) for why, count in stream.resets.items()}
+        values = {"temporal": "on", "temporal window": str(stream.window)}
+        return {**values, "temporal frames remembered": str(stream.frames), **resets}
 
     def _scale(self) -> dict[str, str]:
         state = self._camera.pipeline.scale_state

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from depth_distill_ros.errors import UserError
 from depth_distill_ros.inference.memory import FrugalEstimator
 from depth_distill_ros.ros.camera import Camera
-from depth_distill_ros.ros.pipeline import Frame
+from depth_distill_ros.ros.pipeline import Frame, seconds
 from depth_distill_ros.ros.reports import described
 
 
@@ -45,17 +47,17 @@ class BatchInference:
             return failed
         before = time.perf_counter()
         try:
-            disparities = self.frugal.infer([frame.rgb for frame, _ in frames.values()])
+            disparities = self._infer({name: frame for name, (frame, _) in frames.items()})
         except UserError as error:
             for name in frames:
                 self._cameras[name].refuse(str(error))
             return failed
         inference = time.perf_counter() - before
-        for (name, (frame, topics)), disparity in zip(frames.items(), disparities, strict=True):
+        for name, (frame, topics) in frames.items():
             camera = self._cameras[name]
             camera.times.add("infer", inference)
             with self._alone(camera, failed):
-                camera.publish(frame, disparity, topics)
+                camera.publish(frame, disparities[name], topics)
         overhead = time.perf_counter() - started - inference
         for name in frames:
             self._cameras[name].times.add("besides inference", overhead)
@@ -64,6 +66,20 @@ class BatchInference:
     def failed(self, error: Exception) -> None:
         """Reports a defect that concerns all frames in work."""
         self._report(f"an image failed with {described(error)}")
+
+    def _infer(self, frames: Mapping[str, Frame]) -> dict[str, np.ndarray]:
+        """Disparities by camera: those with a stream together, and the others together."""
+        streams = {name: self._cameras[name].active_stream for name in frames}
+        single = [name for name in frames if streams[name] is None]
+        streamed = [name for name in frames if streams[name] is not None]
+        found = self.frugal.infer([frames[name].rgb for name in single])
+        found += self.frugal.infer_streams(
+            [frames[name].rgb for name in streamed],
+            [streams[name] for name in streamed],
+            # A driver that sets no stamp leaves 0: then the time at which the image is taken up.
+            [seconds(frames[name].header) or time.monotonic() for name in streamed],
+        )
+        return dict(zip(single + streamed, found, strict=True))
 
     def _decode(self, camera: Camera, message: Any) -> Frame:
         frame = camera.pipeline.decode(message, camera.settings)

@@ -47,7 +47,7 @@ subscribes:  image (sensor_msgs/Image) or image/compressed, camera_info;
 publishes:   relative/image, relative/camera_info, relative/points, depth/color, and with a scale
              depth/image (metres), depth/camera_info, points, depth/scale, depth/scale_text;
              /diagnostics
-services:    ~/save_scale, ~/reset_scale
+services:    ~/save_scale, ~/reset_scale, ~/reset_temporal
 With several cameras (parameter cameras) each has these topics below its name.
 
 parameters:
@@ -141,7 +141,10 @@ def load_estimator(settings: Settings) -> DepthEstimator:
     from depth_distill_ros.inference.estimator import DepthEstimator
 
     estimator = DepthEstimator.from_pretrained(settings.model or None, device=settings.device)
-    estimator(np.zeros((*WARM_UP_SIZE, 3), np.uint8))
+    blank = np.zeros((*WARM_UP_SIZE, 3), np.uint8)
+    estimator(blank)
+    if estimator.temporal_window:
+        estimator.stream()(blank, stamp=0.0)
     return estimator
 
 

@@ -133,6 +133,18 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "Undistort images by their camera_info before the inference; what goes out is rectified.",
     ),
     ParameterSpec(
+        "temporal.enabled",
+        "Depth of an image from those before it as well, where the model can: it flickers less.",
+    ),
+    ParameterSpec(
+        "temporal.window",
+        "Images that such a depth is made of, the newest among them; 0: the model's own number, "
+        "which is also the largest.",
+        low=0,
+        high=1024,
+        change="unconfigured",
+    ),
+    ParameterSpec(
         "relative.near",
         "Depth in metres that relative/points gives the nearest disparity, 1. "
         "For looking, not measuring; with relative.far, the shape that camera_height scales.",

@@ -37,6 +37,8 @@ class Settings:
     input_transport: str = "raw"
     camera_fov: float = 0.0
     rectify: bool = False
+    temporal_enabled: bool = True
+    temporal_window: int = 0
     relative_near: float = 0.5
     relative_far: float = 10.0
     depth_output_size: str = "input"

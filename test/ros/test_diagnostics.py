@@ -55,6 +55,12 @@ def test_the_model_is_named_with_its_engine(graph):
     assert not any("GPU" in key for key in values)
 
 
+def test_a_model_that_takes_each_image_by_itself_says_so(graph):
+    assert graph.values()["temporal"] == "off: the model has no temporal head"
+    line = "the model tiny has no temporal head: temporal.enabled has no effect"
+    assert graph.process.log.count(line) == 1
+
+
 def test_rates_are_those_of_the_images(playing):
     values = values_of(playing)
     assert playing.level == DiagnosticStatus.OK and playing.message == "running"

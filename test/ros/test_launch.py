@@ -94,6 +94,7 @@ def test_arguments_are_parameters_of_the_node(launch_file, context):
         "transport": "compressed",
         "scale": "reference",
         "reference_type": "scan",
+        "temporal": "false",
         "autostart": "false",
     }
     values = parameters(launch_file, context, cameras=["front", "on"], **arguments)
@@ -103,6 +104,7 @@ def test_arguments_are_parameters_of_the_node(launch_file, context):
         "input.transport": "compressed",
         "scale.mode": "reference",
         "reference.type": "scan",
+        "temporal.enabled": False,
         "autostart": False,
         "cameras": ["front", "on"],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,17 +23,25 @@ from depth_distill_ros.evaluation.replay.transforms import bag_transforms
 from depth_distill_ros.evaluation.tables import columns
 from depth_distill_ros.models import hub
 
+if TYPE_CHECKING:
+    from depth_distill_ros.inference.stream import DepthStream  # imports PyTorch
+
 WARM_UP_SIZE = (480, 640)
 
 
 @dataclass(frozen=True)
 class Model:
-    """What infers, and what it is called in reports."""
+    """What infers, and what it is called in reports.
+
+    Attributes:
+        open_stream: `DepthEstimator.stream`, of a window in frames; None without a temporal head.
+    """
 
     infer: Callable[[list[np.ndarray]], list[np.ndarray]]
     name: str
     checkpoint: str
     device: str
+    open_stream: Callable[[int | None], DepthStream] | None = None
 
 
 def load_model(name: str | None, device: str) -> Model:
@@ -46,7 +54,13 @@ def load_model(name: str | None, device: str) -> Model:
 
     estimator = DepthEstimator.from_pretrained(name, device)
     estimator.infer([np.zeros((*WARM_UP_SIZE, 3), np.uint8)])
-    return Model(estimator.infer, estimator.name, checkpoint_digest(folder), estimator.device)
+    return Model(
+        estimator.infer,
+        estimator.name,
+        checkpoint_digest(folder),
+        estimator.device,
+        estimator.stream if estimator.temporal_window else None,
+    )
 
 
 def replay(
@@ -66,7 +80,10 @@ def replay(
     identity = {"bag": inputs.about, **options.identity()}
     identity |= {"model": model.name, "checkpoint": model.checkpoint, "device": model.device}
     journal = Journal(options.output, identity)
-    node = NodePath(options, transforms, model.infer)
+    stream = None
+    if model.open_stream is not None and options.settings.temporal_enabled:
+        stream = model.open_stream(options.settings.temporal_window or None)
+    node = NodePath(options, transforms, model.infer, stream)
     FirstPass(options, inputs, node, journal).run()
     journal.lines.close()
 
@@ -76,7 +93,7 @@ def replay(
     review.run()
     about = About(
         title=inputs.bag.name,
-        facts=facts(options, inputs, model),
+        facts=facts(options, inputs, model, stream),
         temporal=_temporal_alignment(options, table),
         limits=depth_range(node.settings),
         problems=dict(node.problems),
@@ -88,7 +105,9 @@ def replay(
     return report
 
 
-def facts(options: ReplayOptions, inputs: Inputs, model: Model) -> dict[str, Any]:
+def facts(
+    options: ReplayOptions, inputs: Inputs, model: Model, stream: DepthStream | None
+) -> dict[str, Any]:
     """What the numbers are about, for people."""
     settings = options.settings
     found = {
@@ -100,6 +119,7 @@ def facts(options: ReplayOptions, inputs: Inputs, model: Model) -> dict[str, Any
         "every": options.every,
         "truth": f"{options.truth} ({options.kind}), within {options.tolerance:g} s",
         "scale_mode": settings.scale_mode,
+        "stream": f"of {stream.window} frames" if stream is not None else "each image by itself",
     }
     if options.splits_truth:
         found["split"] = SPLITS[options.kind].format(pixels=options.reference_pixels)

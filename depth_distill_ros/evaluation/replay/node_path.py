@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from depth_distill_ros.errors import MessageError
+from depth_distill_ros.errors import ImageError, MessageError
 from depth_distill_ros.evaluation.bag import CAMERA_INFO, IMAGE, POINT_CLOUD, typestore
 from depth_distill_ros.evaluation.recording import disparity_of
 from depth_distill_ros.evaluation.replay.inputs import Case
@@ -20,11 +21,14 @@ from depth_distill_ros.evaluation.replay.transforms import StaticTransforms
 from depth_distill_ros.evaluation.replay.truth import ImagePlane, TruthReader, split
 from depth_distill_ros.ros.camera_info import camera_info_from_fov, intrinsics_of
 from depth_distill_ros.ros.images import depth_from_image
-from depth_distill_ros.ros.pipeline import CameraPipeline, Frame
+from depth_distill_ros.ros.pipeline import CameraPipeline, Frame, seconds
 from depth_distill_ros.ros.reference import ReferenceStore
 from depth_distill_ros.ros.reports import StageTimes
 from depth_distill_ros.ros.topics import METRIC, RELATIVE, MessageTypes
 from depth_distill_ros.ros.transforms import StaticTransform, up_and_height
+
+if TYPE_CHECKING:
+    from depth_distill_ros.inference.stream import DepthStream  # imports PyTorch
 
 ERROR = "error"
 """The one topic that the node does not have: the relative error, 32FC1, NaN where not known."""
@@ -78,8 +82,9 @@ class NodePath:
     """One camera's pipeline, fed from a bag.
 
     Args:
-        infer: a list of uint8 RGB to their disparities, `DepthEstimator.infer`.
         transforms: of the bag.
+        infer: a list of uint8 RGB to their disparities, `DepthEstimator.infer`.
+        stream: of the model; images go through it where there is one.
 
     Attributes:
         problems: how often the pipeline complained of what.
@@ -90,9 +95,11 @@ class NodePath:
         options: ReplayOptions,
         transforms: StaticTransforms,
         infer: Callable[[list[np.ndarray]], list[np.ndarray]] | None = None,
+        stream: DepthStream | None = None,
     ):
         self.settings = options.settings
         self.problems: Counter[str] = Counter()
+        self.stream = stream
         self._options, self._infer = options, infer
         self._times = FrameTimes()
         override = self.settings.reference_transform
@@ -179,7 +186,7 @@ class NodePath:
         """Runs the model and makes the messages. Raises MessageError or ImageError as the node."""
         started = time.perf_counter()
         with self._times.measure("infer"):
-            disparity = self._infer([seen.frame.rgb])[0]
+            disparity = self._disparity(seen.case, seen.frame)
         outputs = self.pipeline.outputs(seen.frame, disparity, self._wanted, self.settings)
         messages = dict(outputs)
         passed = 1000 * (time.perf_counter() - started)
@@ -191,6 +198,19 @@ class NodePath:
         return Answer(
             messages, published(messages[RELATIVE.image], seen.view.size), metric, latency
         )
+
+    def remember(self, case: Case) -> None:
+        """As `read`, of an image that has been answered before the run was cut off."""
+        self.take_in(case)
+        if self.stream is not None:
+            with suppress(MessageError, ImageError):
+                self._disparity(case, self.pipeline.decode(case.image, self.settings))
+
+    def _disparity(self, case: Case, frame: Frame) -> np.ndarray:
+        if self.stream is None:
+            return self._infer([frame.rgb])[0]
+        # Without a stamp, as in the node, the time at which the image came.
+        return self.stream.infer(frame.rgb, seconds(frame.header) or case.recorded * 1e-9)
 
 
 def published(message: Any, size: tuple[int, int]) -> np.ndarray:

@@ -62,10 +62,15 @@ class FirstPass:
             raise ConfigError(
                 f"{options.output} has {done} frames already: give --max-frames {done} or more"
             )
+        # Frames before the first to be done that its depth, or that of a later one, depends on.
+        reach = self._node.stream.reach if self._node.stream is not None else 0
         last_commit = time.monotonic()
         for case in self._cases(done):
             if case.number < done:
-                self._node.take_in(case)
+                if case.number < done - reach:
+                    self._node.take_in(case)
+                else:
+                    self._node.remember(case)
                 self._node.problems = Counter(journal.state["problems"])
                 continue
             journal.lines.add(self._evaluate(case))
