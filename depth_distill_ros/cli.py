@@ -15,14 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from depth_distill_ros import cli_bench, cli_models, cli_replay
+from depth_distill_ros import cli_bench, cli_models, cli_replay, cli_streams
 from depth_distill_ros.errors import ConfigError, ImageError, UserError, refuse
 
 
 def predict(options: argparse.Namespace) -> int:
     """Writes <stem>.npy (float32 disparity) and a coloured <stem>.png for each image."""
+    from depth_distill_ros.evaluation.benchmarks import with_invalid
     from depth_distill_ros.evaluation.images import read_rgb, write_image
     from depth_distill_ros.evaluation.tables import write_array
     from depth_distill_ros.geometry.colour import colourise
@@ -33,7 +32,7 @@ def predict(options: argparse.Namespace) -> int:
     failed = 0
     for path in options.images:
         try:
-            disparity = _with_invalid(estimate(read_rgb(path)))
+            disparity = with_invalid(estimate(read_rgb(path)))
         except ImageError as error:
             where = "" if str(path) in str(error) else f"{path}: "
             print(f"error: {where}{error}", file=sys.stderr)
@@ -57,17 +56,20 @@ def _refuse_equal_stems(images: list[Path]) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Prints accuracy on benchmarks beside the paper, or by sequence beside priors."""
+    """Prints accuracy on benchmarks beside the paper, by sequence beside priors, or on streams."""
+    cli_streams.check(options)
     if options.benchmark:
         return _evaluate_benchmarks(options)
     only = ("root", "split", "allow_partial", "predictor", "predictions", "align", "resolution")
     for name in only:
         if getattr(options, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')} is for --benchmark")
+    if cli_streams.wanted(options):
+        return cli_streams.evaluate_streams(options)
     if options.frames is None and options.shards is None:
         raise ConfigError(
-            "give --benchmark NAME --root FOLDER, or --frames FOLDER, --shards FOLDER, or both: "
-            "what to evaluate on"
+            "give --benchmark NAME --root FOLDER, or --frames FOLDER, --shards FOLDER, or both, "
+            "or --clips FOLDER: what to evaluate on"
         )
     return _evaluate_sequences(options)
 
@@ -108,7 +110,7 @@ def _evaluate_sequences(options: argparse.Namespace) -> int:
         sets.append(benchmarks.shards_benchmark(options.shards))
     checkpoint = benchmarks.checkpoint_digest(hub.resolve(options.model))
     estimate = _estimator(options)
-    predictors = {"model": lambda rgb: _with_invalid(estimate(rgb)), **benchmarks.PRIORS}
+    predictors = {"model": lambda rgb: benchmarks.with_invalid(estimate(rgb)), **benchmarks.PRIORS}
     reports = []
     for benchmark in sets:
         print(tables.split_line(benchmark.split, estimate.name, checkpoint))
@@ -163,11 +165,6 @@ def _estimator(options: argparse.Namespace) -> Any:
     return DepthEstimator.from_pretrained(options.model, options.device)
 
 
-def _with_invalid(depth_map: Any) -> np.ndarray:
-    """The disparity of a DepthMap with NaN where it is invalid."""
-    return np.where(depth_map.valid, depth_map.disparity, np.float32(np.nan))
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The arguments of all commands."""
     parser = argparse.ArgumentParser(prog="d3epth", description="Monocular depth, for ROS 2.")
@@ -198,8 +195,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="PATH",
-        help="JSON file of --frames and --shards; folder of --benchmark, which resumes in it",
+        help="JSON file of --frames, --shards and --clips; folder of --benchmark, which resumes in it",
     )
+    cli_streams.add_arguments(added.add_argument_group("streams"))
     _add_benchmark_arguments(added.add_argument_group("published benchmarks"))
 
     added = command(demo, model)

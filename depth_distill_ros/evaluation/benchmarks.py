@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,11 @@ SETTINGS = ("indoor", "outdoor", "all")
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 """uint8 RGB (H, W, 3) to relative disparity (H, W), NaN where invalid."""
+
+
+def with_invalid(depth_map: Any) -> np.ndarray:
+    """The disparity of a `DepthMap`, float32 (H, W), with NaN where it is invalid."""
+    return np.where(depth_map.valid, depth_map.disparity, np.float32(np.nan))
 
 
 def constant_prior(rgb: np.ndarray) -> np.ndarray:
