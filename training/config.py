@@ -13,7 +13,9 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 Recipe = TypeVar("Recipe")
 
 
-DataKind = Literal["shards", "hypersim", "virtual_kitti", "frames", "stream"]
+ClipKind = Literal["clips", "virtual_kitti_clips"]
+StillKind = Literal["shards", "hypersim", "virtual_kitti", "frames", "stream"]
+DataKind = Literal[StillKind, ClipKind]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class DataConfig:
     Attributes:
         kind: "shards" are rendered scenes; "hypersim" and "virtual_kitti" are official layouts or
             what their preparation commands wrote; "frames" is a folder of RGB-D sequences of your
-            own; "stream" is any prepared data set.
+            own; "stream" is any prepared data set. For ``training.stream``:
+            "clips" are rendered streams of frames, "virtual_kitti_clips" stretches of the drives.
         folder: where the data set lies; a prepared one may also be a URL.
         list: file with the frames to take of an official layout, one a line; empty takes all of
             the training split.
@@ -57,6 +60,7 @@ class DataConfig:
         tier: asset tier of those scenes.
         kinds: scene kinds of those scenes.
         size: (height, width) of the training images.
+        frames: of a clip that a sample takes.
         crop_min: smallest share of each side that the random zoom crop keeps; 1 turns it off.
         flip: mirror half of the images (the only augmentation of Lotus).
     """
@@ -73,6 +77,7 @@ class DataConfig:
     tier: Literal["procedural", "full"] = "procedural"
     kinds: tuple[str, ...] = ("indoor", "outdoor", "tabletop")
     size: tuple[int, int] = (192, 256)
+    frames: int = 16
     crop_min: float = 1.0
     flip: bool = True
 

@@ -31,6 +31,12 @@ DATA_SETS = {
     "shards": ("Rendered scenes", "python -m training.scenes", ""),
     "frames": ("RGB-D sequences", "", ""),
     "stream": ("Prepared data set", "", ""),
+    "virtual_kitti_clips": (
+        "Virtual KITTI 2",
+        "https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2",
+        "cc-by-nc-sa-3.0",
+    ),
+    "clips": ("Rendered clips", "python -m training.scenes", ""),
 }
 """Name, place and licence of a kind of data, as its publishers state them; empty: not ours to say."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import runpy
 import socket
@@ -45,6 +46,40 @@ def uneven_shards(tmp_path_factory) -> Path:
         image[:, : 10 * index] = np.nan
     np.save(folder / "shard-00000-rgb.npy", rgb.clip(0, 255).astype(np.uint8))
     np.save(folder / "shard-00000-depth.npy", depth.astype(np.float16))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uneven_clips(tmp_path_factory) -> Path:
+    """4 clips of 8 frames of 64×128 that drift to the left, two with a cut; some depth lacks."""
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(2)
+    depth = np.zeros((4, 8, 64, 128))
+    rows, columns = np.mgrid[:64, :128]
+    for clip in range(4):
+        for scene in (slice(0, 5), slice(5, 8)) if clip % 2 else (slice(0, 8),):
+            down, right = rng.uniform(0.02, 0.2, 2)
+            for frame in range(8)[scene]:
+                depth[clip, frame] = 1 + down * rows + right * (columns + frame)
+        depth[clip, :, :, : 10 * clip] = np.nan
+    grey = np.nan_to_num(255 / depth) + rng.normal(0, 5, depth.shape)
+    rgb = np.repeat(grey[..., None], 3, axis=-1).clip(0, 255).astype(np.uint8)
+    camera, pose = [100.0, 100.0, 63.5, 31.5], np.eye(4).tolist()
+    about = [
+        {
+            "kind": "indoor/office",
+            "seed": clip,
+            "stamps": [0.0, 0.1, 0.2, 0.5, 0.6, 0.7, 0.8, 0.9],
+            "cuts": [5] if clip % 2 else [],
+            "moving": False,
+            "intrinsics": [camera] * 8,
+            "poses": [pose] * 8,
+        }
+        for clip in range(4)
+    ]
+    np.save(folder / "clips-00000-rgb.npy", rgb)
+    np.save(folder / "clips-00000-depth.npy", depth.astype(np.float16))
+    (folder / "clips-00000-info.json").write_text(json.dumps(about))
     return folder
 
 

@@ -10,10 +10,11 @@ import torch
 from training.autoencoder import AutoencoderObjective, AutoencoderRecipe
 from training.config import parse_recipe
 from training.data.batches import StepBatches
-from training.data.shards import Shards
+from training.data.open import open_feeds
 from training.prior import PriorObjective, PriorRecipe
 from training.stage1 import Stage1Objective, Stage1Recipe
 from training.stage2 import Stage2Objective, Stage2Recipe
+from training.stream import StreamObjective, StreamRecipe
 from training.teacher import TeacherObjective, TeacherRecipe
 
 RECIPES = Path(__file__).parents[2] / "config" / "training"
@@ -24,21 +25,32 @@ METHODS = {
     "stage1": (Stage1Recipe, Stage1Objective, ()),
     "stage2": (Stage2Recipe, Stage2Objective, ()),
     "stage2 without head": (Stage2Recipe, Stage2Objective, ("--head_width", "0")),
+    "stream": (StreamRecipe, StreamObjective, ()),
+    "stream of the head": (StreamRecipe, StreamObjective, ("--train", "head")),
 }
 
 
-def build(method: str, shards: Path):
+@pytest.fixture
+def data(uneven_shards, uneven_clips) -> dict[bool, Path]:
+    """Where a method finds its data, by whether it learns from clips."""
+    return {False: uneven_shards, True: uneven_clips}
+
+
+def build(method: str, data: dict[bool, Path]):
     recipe_class, objective_class, more = METHODS[method]
     config = str(RECIPES / f"debug_{method.split()[0]}.yaml")
-    arguments = ["--config", config, "--run.batch_size", "2", "--data.folder", str(shards), *more]
-    recipe, _ = parse_recipe(recipe_class, "", [*arguments, "--data.size", "[64, 64]"])
-    return objective_class(recipe).train(), StepBatches(Shards(shards), recipe.data, recipe.run)[0]
+    folder = str(data["stream" in method])
+    arguments = ["--config", config, "--data.folder", folder, "--data.size", "[64, 64]", *more]
+    batch = ["--run.batch_size", "2", "--run.micro_batch", "0"]
+    recipe, _ = parse_recipe(recipe_class, "", [*arguments, *batch])
+    batches = StepBatches(open_feeds(recipe.data), recipe.data, recipe.run)
+    return objective_class(recipe).train(), batches[0]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_trained_parameter_has_a_gradient(method, uneven_shards):
+def test_every_trained_parameter_has_a_gradient(method, data):
     """DistributedDataParallel waits for the gradient of each of them."""
-    objective, micro = build(method, uneven_shards)
+    objective, micro = build(method, data)
     generators = [torch.Generator().manual_seed(k) for k in range(2)]
     losses = objective(micro.tensors, generators, objective.counts(micro.tensors))
     assert all(value.ndim == 0 for value in losses.values())
@@ -50,8 +62,8 @@ def test_every_trained_parameter_has_a_gradient(method, uneven_shards):
 
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"prior"}))  # it has batch norms
-def test_an_image_does_not_know_what_it_shares_a_micro_batch_with(method, uneven_shards):
-    objective, micro = build(method, uneven_shards)
+def test_an_image_does_not_know_what_it_shares_a_micro_batch_with(method, data):
+    objective, micro = build(method, data)
 
     def losses(rows, counts):
         batch = {key: value[rows] for key, value in micro.tensors.items()}

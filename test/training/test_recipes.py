@@ -16,6 +16,7 @@ COMMANDS = {
     "teacher": "TeacherRecipe",
     "stage1": "Stage1Recipe",
     "stage2": "Stage2Recipe",
+    "stream": "StreamRecipe",
 }
 WHOLE_NAMES = {"d2epth": "stage2", "tiny_ablation": None}
 """Recipes whose name does not end in their command; None: not a training command's recipe."""

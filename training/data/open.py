@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import get_args
 
 from depth_distill_ros.errors import ConfigError, DataError
-from training.config import DataConfig, DataKind, FeedConfig
+from depth_distill_ros.evaluation.clips import Clips
+from training.config import DataConfig, FeedConfig, StillKind
 from training.data.batches import Feed, Source
+from training.data.clips import ClipSource
 from training.data.frames import Frames
 from training.data.hypersim.source import Hypersim
 from training.data.shard_cache import is_remote
 from training.data.shards import Shards
 from training.data.streaming import Stream, is_prepared, read_index
+from training.data.virtual_kitti.clips import VirtualKittiClips
 from training.data.virtual_kitti.source import VirtualKitti
 
-KINDS: tuple[str, ...] = get_args(DataKind)
+KINDS: tuple[str, ...] = get_args(StillKind)
+"""Data sets of single images."""
+
+_OFFICIAL = ("hypersim", "virtual_kitti", "virtual_kitti_clips")
 
 
 def open_feeds(data: DataConfig) -> list[Feed]:
@@ -52,8 +58,9 @@ def open_source(data: DataConfig) -> Source:
 
 
 def _open(part: FeedConfig, data: DataConfig) -> Source:
-    official = part.kind in ("hypersim", "virtual_kitti")
-    prepared = part.kind == "stream" or (official and is_prepared(part.folder))
+    official = part.kind in _OFFICIAL
+    still = part.kind in ("hypersim", "virtual_kitti")
+    prepared = part.kind == "stream" or (still and is_prepared(part.folder))
     if part.list and (prepared or not official):
         raise ConfigError(
             f"data.list is for the official layouts of hypersim and virtual_kitti: {part.folder} "
@@ -63,7 +70,7 @@ def _open(part: FeedConfig, data: DataConfig) -> Source:
         raise ConfigError(f"{part.folder} is a URL: only prepared data sets are read from there")
     frames = Path(part.list) if part.list else None
     if prepared:
-        if official:
+        if still:
             _check_kind(part)
         return Stream(part.folder, data.cache or None, data.cache_gb)
     if part.kind == "hypersim":
@@ -72,6 +79,11 @@ def _open(part: FeedConfig, data: DataConfig) -> Source:
         return VirtualKitti(part.folder, frames)
     if part.kind == "frames":
         return Frames(part.folder)
+    if part.kind == "clips":
+        return ClipSource(_open_clips(part.folder, data), data.frames)
+    if part.kind == "virtual_kitti_clips":
+        longest = 2 * data.frames - 1  # so that samples may leave out every other frame
+        return ClipSource(VirtualKittiClips(part.folder, longest, frames), data.frames)
     return _open_shards(part.folder, data)
 
 
@@ -95,3 +107,19 @@ def _open_shards(folder: str, data: DataConfig) -> Shards:
             kinds=data.kinds,
         )
     return Shards(folder)
+
+
+def _open_clips(folder: str, data: DataConfig) -> Clips:
+    if data.render and not any(Path(folder).glob("clips-*-info.json")):
+        from training.scenes.clips import render_clips
+
+        render_clips(
+            output=Path(folder),
+            count=data.render,
+            frames=data.frames,
+            size=(data.size[1], data.size[0]),
+            seed=data.render_seed,
+            tier=data.tier,
+            kinds=data.kinds,
+        )
+    return Clips(folder)

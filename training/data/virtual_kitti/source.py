@@ -39,24 +39,27 @@ class VirtualKitti:
         root: folder of the archives or of the scenes.
         frames: a list of frames; None takes the 20,148 of the papers.
 
+    Attributes:
+        rows: the frames, in the order of their indices.
+
     Raises:
         DataError: frames are missing, or an archive is damaged.
     """
 
     def __init__(self, root: str | Path, frames: Path | None = None):
-        self._rows = read_list(frames) if frames else papers_list()
+        self.rows = read_list(frames) if frames else papers_list()
         found = find_files(Path(root))
-        lacking = [row for row in self._rows if not _both(row, found)]
+        lacking = [row for row in self.rows if not _both(row, found)]
         if lacking:
             raise DataError(_message(root, lacking, "give a list of the frames that you have"))
-        self._places = [(found[row.path("rgb")], found[row.path("depth")]) for row in self._rows]
+        self._places = [(found[row.path("rgb")], found[row.path("depth")]) for row in self.rows]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def name(self, index: int) -> str:
         """``Scene02/clone/Camera_0/00000``."""
-        return self._rows[index].name
+        return self.rows[index].name
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rgb, depth = (place.read() for place in self._places[index])
