@@ -1,6 +1,6 @@
 """One column of pixels over time: the truth, frame by frame, and streaming, side by side.
 
-    python -m training.scenes --sequence out/walk --frames 120 --size 320x240 --tier full --seed 3
+    python -m training.scenes --sequence out/walk --frames 120 --size 320x240 --seed 6
     python -m bench.stream_picture --frames out/walk --model d3epth-tiny-stream --output column.png
 
 Time runs to the right. A surface that stands still is a smooth band; flicker shows as stripes. All

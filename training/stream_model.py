@@ -1,9 +1,9 @@
 """Make the bundled streaming model: ``python -m training.stream_model``.
 
 Renders clips, trains the temporal head and the UNet on from the bundled ``d3epth-tiny`` by
-``config/training/tiny_stream.yaml``, measures the result on rendered clips that no step has seen
-(and on real sequences where they are given), and writes the model folder with its card. Rendering
-and training resume, so the command can be stopped and started again.
+``config/training/tiny_stream.yaml`` and ``tiny_second_stream.yaml``, measures the result on rendered
+clips that no step has seen (and on real sequences where they are given), and writes the model
+folder with its card. Rendering and training resume, so the command can be stopped and started again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from training.scenes.clips import render_clips
 
 NAME, START = "d3epth-tiny-stream", "d3epth-tiny"
 RUNS = Path("runs/tiny")
+PARTS = ("stream", "second_stream")
+"""Names of the recipes, in order, and of their runs."""
+
 IMAGE_SIZE = (256, 192)
 FRAMES, UNSEEN_FRAMES = 16, 24
 SEED, UNSEEN_SEED = 5_000_000, 9_500_000
@@ -35,9 +38,9 @@ SEED, UNSEEN_SEED = 5_000_000, 9_500_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.stream_model``."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--recipe", type=Path, default=Path("config/training/tiny_stream.yaml"))
+    parser.add_argument("--recipes", type=Path, default=Path("config/training"))
     parser.add_argument("--clips", type=int, default=480, help="training clips to render")
-    parser.add_argument("--unseen", type=int, default=60, help="rendered clips to evaluate on")
+    parser.add_argument("--unseen", type=int, default=40, help="rendered clips to evaluate on")
     parser.add_argument("--tier", choices=("procedural", "full"), default="full")
     parser.add_argument("--workers", type=int, default=2, help="rendering processes")
     parser.add_argument("--frames", type=Path, help="real sequences to evaluate on as well")
@@ -57,10 +60,12 @@ def make_model(options: argparse.Namespace) -> int:
     shared = {"size": IMAGE_SIZE, "tier": options.tier, "workers": options.workers}
     render_clips(clips, options.clips, FRAMES, seed=SEED, **shared)
     render_clips(unseen, options.unseen, UNSEEN_FRAMES, seed=UNSEEN_SEED, **shared)
-    status = stream.main(["--config", str(options.recipe), "--resume"])
-    if status:
-        return status
-    model = DepthModel.from_pretrained(RUNS / "stream" / "model")
+    for part in PARTS:
+        recipe = options.recipes / f"tiny_{part}.yaml"
+        status = stream.main(["--config", str(recipe), "--resume"])
+        if status:
+            return status
+    model = DepthModel.from_pretrained(RUNS / PARTS[-1] / "model")
     folder = RUNS / NAME
     model.save_pretrained(folder, dtype=torch.float16)  # what is measured is what is shipped
     reports = [measured(folder, clips=unseen)]
@@ -106,10 +111,10 @@ frames may be dropped. Without a past it is a single-image head.
     python -m training.scenes.fetch
     python -m training.stream_model --clips {clips} --unseen {unseen} --tier {tier} --install
 
-From `d3epth-tiny`, UNet and head together, by `config/training/tiny_stream.yaml`, on {clips} rendered
-clips of 256×192 pixels with moving objects, camera shake, exposure changes, dropped frames and cuts. The
-frozen autoencoder's decoder is the head's teacher beside the rendered depth. No photograph with depth
-was used.
+From `d3epth-tiny`, UNet and head together, by `config/training/tiny_stream.yaml` and then
+`tiny_second_stream.yaml`, on {clips} rendered clips of 16 frames of 256×192 pixels with moving objects,
+camera shake, exposure changes, dropped frames and cuts. The frozen autoencoder's decoder is the head's
+teacher beside the rendered depth. No photograph with depth was used.
 
 ## Licences
 
