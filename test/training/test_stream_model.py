@@ -8,10 +8,10 @@ from depth_distill_ros.inference.estimator import DepthEstimator
 from training import stream_model
 
 RECIPE = """
-run: {{output: runs/tiny/{part}, steps: 1, batch_size: 1}}
-data: {{kind: clips, folder: runs/tiny/clips, frames: 4, size: [64, 96]}}
+run: {output: runs/tiny/stream, steps: 1, batch_size: 1}
+data: {kind: clips, folder: runs/tiny/clips, frames: 4, size: [64, 96]}
 name: d3epth-tiny-stream
-model: {model}
+model: d3epth-tiny
 window: 4
 temporal_heads: 2
 """
@@ -21,12 +21,8 @@ temporal_heads: 2
 def test_from_nothing_to_a_model_with_a_card(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stream_model, "IMAGE_SIZE", (96, 64))
-    start = "d3epth-tiny"
-    for part in stream_model.PARTS:
-        recipe = RECIPE.format(part=part, model=start)
-        (tmp_path / f"tiny_{part}.yaml").write_text(recipe)
-        start = f"runs/tiny/{part}/model"
-    arguments = ["--recipes", ".", "--clips", "1", "--unseen", "1"]
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    arguments = ["--recipe", "recipe.yaml", "--clips", "1", "--unseen", "1"]
     assert stream_model.main([*arguments, "--tier", "procedural", "--workers", "1"]) == 0
     folder = tmp_path / "runs" / "tiny" / stream_model.NAME
     assert DepthEstimator.from_pretrained(folder).temporal_window == 4
