@@ -38,6 +38,7 @@ from training.losses.clip_alignment import align_clips
 from training.losses.gradient_l1 import gradient_l1_loss
 from training.losses.gradient_matching import count_differences, gradient_matching_loss
 from training.losses.masking import masked_mean
+from training.losses.scale_shift_invariant import aligned_absolute_error
 from training.losses.silog import silog_loss
 from training.losses.temporal_gradient import count_temporal, temporal_gradient_loss
 from training.objective import Counts, Losses, Objective
@@ -186,7 +187,7 @@ class StreamObjective(Objective):
         recipe, pixels = self._recipe, counts["pixels"]
         maps = [maps.flatten(0, 1) for maps in (aligned, target, counted)]
         return {
-            "ssi": masked_mean((maps[0] - maps[1]).abs(), maps[2], pixels),
+            "ssi": aligned_absolute_error(*maps, pixels),
             "gradient": gradient_matching_loss(*maps, recipe.delta, counts["differences"]),
             "anchor": masked_mean((predicted - target).abs(), valid, pixels),
             "temporal": temporal_gradient_loss(

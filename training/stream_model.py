@@ -97,9 +97,9 @@ tags: [depth-estimation, video-depth, ros2, robotics]
 # {name}
 
 The streaming model of `depth_distill_ros`: `d3epth-tiny` with a temporal DPT head. Frames of a camera
-in, one by one; affine-invariant disparity out, which does not flicker. The head remembers the last
-{window} frames at most, looks at none that is still to come, and is told their age in seconds, so that
-frames may be dropped. Without a past it is a single-image head.
+in, one by one; affine-invariant disparity out, which does not flicker. The head sees {window} frames at
+most, the newest among them, looks at none that is still to come, and is told their age in seconds, so
+that frames may be dropped. Without a past it is a single-image head.
 
 ## How it was made
 
