@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 
-from depth_distill_ros.errors import UserError, refuse
 from depth_distill_ros.evaluation.benchmarks import (
     ALIGNMENT,
     Benchmark,
@@ -29,30 +28,19 @@ from depth_distill_ros.evaluation.benchmarks import (
 from depth_distill_ros.inference.estimator import DepthEstimator
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.hub import DEFAULT_MODEL, WEIGHTS_FOLDER
+from training.bundled import IMAGE_SIZE, RUNS, maker_parser, run_maker
 
-RUNS = Path("runs/tiny")
 STEPS = ("autoencoder", "prior", "teacher", "stage1", "stage2")
-IMAGE_SIZE = (256, 192)
 SEED, UNSEEN_SEED = 1_000_000, 9_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.default_model``."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = maker_parser(__doc__)
     parser.add_argument("--recipes", type=Path, default=Path("config/training"))
     parser.add_argument("--images", type=int, default=9000, help="training images to render")
     parser.add_argument("--unseen", type=int, default=480, help="rendered images to evaluate on")
-    parser.add_argument("--tier", choices=("procedural", "full"), default="full")
-    parser.add_argument("--workers", type=int, default=2, help="rendering processes")
-    parser.add_argument("--frames", type=Path, help="real sequences to evaluate on as well")
-    parser.add_argument(
-        "--install", action="store_true", help="replace the bundled model in the package"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        return make_model(options)
-    except UserError as error:
-        return refuse(error)
+    return run_maker(parser, make_model, arguments)
 
 
 def make_model(options: argparse.Namespace) -> int:

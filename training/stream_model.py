@@ -17,38 +17,26 @@ from pathlib import Path
 
 import torch
 
-from depth_distill_ros.errors import UserError, refuse
 from depth_distill_ros.evaluation.streams.measure import METRICS
 from depth_distill_ros.evaluation.streams.run import StreamOptions, run_streams
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.hub import WEIGHTS_FOLDER
 from training import stream
+from training.bundled import IMAGE_SIZE, RUNS, maker_parser, run_maker
 from training.scenes.clips import render_clips
 
 NAME, START = "d3epth-tiny-stream", "d3epth-tiny"
-RUNS = Path("runs/tiny")
-IMAGE_SIZE = (256, 192)
 FRAMES, UNSEEN_FRAMES = 16, 24
 SEED, UNSEEN_SEED = 5_000_000, 9_500_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.stream_model``."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = maker_parser(__doc__)
     parser.add_argument("--recipe", type=Path, default=Path("config/training/tiny_stream.yaml"))
     parser.add_argument("--clips", type=int, default=480, help="training clips to render")
     parser.add_argument("--unseen", type=int, default=40, help="rendered clips to evaluate on")
-    parser.add_argument("--tier", choices=("procedural", "full"), default="full")
-    parser.add_argument("--workers", type=int, default=2, help="rendering processes")
-    parser.add_argument("--frames", type=Path, help="real sequences to evaluate on as well")
-    parser.add_argument(
-        "--install", action="store_true", help="put the model into the package, as a bundled one"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        return make_model(options)
-    except UserError as error:
-        return refuse(error)
+    return run_maker(parser, make_model, arguments)
 
 
 def make_model(options: argparse.Namespace) -> int:
