@@ -54,6 +54,7 @@ class FrozenNetworks(Objective):
         teacher, _, own = load_frozen(recipe, with_unet=predictions)
         self.autoencoder = teacher.autoencoder if recipe.latents == "teacher" else own
         self.prior = teacher.prior
+        self.prior_latents = teacher.prior_latents
         self.teacher = teacher if predictions else None
         self.freeze(*(m for m in (self.autoencoder, self.prior, self.teacher) if m is not None))
 

@@ -161,14 +161,14 @@ def is_whole(folder: Path, job: Job) -> bool:
 
 
 def feeds_of(objective: Objective, feeds: Sequence[Feed], recipe: CommonConfig) -> Sequence[Feed]:
-    """The data sets of a training, read from the cache where its recipe names one.
+    """The data sets of a training, with what its method adds to them, or as a cache has them.
 
     Raises:
         ConfigError: this training cannot be cached, or the cache is of other data or networks.
         DataError: the cache is not complete.
     """
     if not recipe.speed.cache:
-        return feeds
+        return objective.feeds(feeds)
     wanted = objective.cache_settings()
     if wanted is None:
         raise ConfigError("speed.cache: only stage 1 can be trained from a cache")

@@ -16,7 +16,7 @@ from depth_distill_ros.errors import ConfigError, ModelError
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.components import load_component
-from depth_distill_ros.models.depth_model import DepthModel, DepthModelConfig
+from depth_distill_ros.models.depth_model import DepthModel, DepthModelConfig, prior_channels
 from depth_distill_ros.models.prior import DepthPrior
 from training.data.views import Batch
 from training.losses.latent import latent_mask
@@ -51,7 +51,9 @@ class Encoder(Protocol):
     """What makes latents of images: a ``DepthModel``, or these parts of one."""
 
     autoencoder: ae.Autoencoder
-    prior: DepthPrior | None
+    prior: nn.Module | None
+
+    def prior_latents(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
 def encode_batch(
@@ -98,7 +100,7 @@ def frozen_encoding(model: Encoder, batch: Batch) -> Batch:
             "mask": valid_latents(batch),
         }
         if model.prior is not None:
-            known["prior"] = model.prior.latents(batch["rgb"])[0].float()
+            known["prior"] = model.prior_latents(batch["rgb"])[0].float()
     return {name: as_target(value) for name, value in known.items()}
 
 
@@ -210,6 +212,7 @@ def compose(
     teachers: tuple[str, ...] = (),
     source: Source | None = None,
     prompt: torch.Tensor | None = None,
+    prior_input: str = "features",
 ) -> DepthModel:
     """A model with a new UNet in front of given frozen parts.
 
@@ -222,13 +225,17 @@ def compose(
         teachers: what its configuration says of them.
         source: of the UNet's weights; None draws them at random.
         prompt: what the UNet is told instead of a text; None are zeros.
+        prior_input: see :class:`DepthModelConfig`.
     """
-    channels = autoencoder.config.latent_channels
-    channels += prior.latent_channels if prior is not None else 0
     config = DepthModelConfig(
-        name=name, prior=prior is not None, resolution=resolution, teachers=teachers
+        name=name,
+        prior=prior is not None,
+        prior_input=prior_input,
+        resolution=resolution,
+        teachers=teachers,
     )
-    unet = student_unet(unet_preset, channels, source)
+    channels = autoencoder.config.latent_channels
+    unet = student_unet(unet_preset, channels + prior_channels(config, autoencoder, prior), source)
     return DepthModel(config, unet, autoencoder, prior, prompt=prompt)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from training.data.batches import Feed
 from training.data.views import Batch
 
 Losses = dict[str, torch.Tensor]
@@ -55,6 +56,14 @@ class Objective(nn.Module):
     def blocks(self) -> list[nn.Module]:
         """The parts of the trained network that FSDP gathers one at a time."""
         return []
+
+    def feeds(self, feeds: Sequence[Feed]) -> Sequence[Feed]:
+        """What the method takes its samples from, given the data sets of its recipe.
+
+        Raises:
+            DataError: what it needs beside them is missing.
+        """
+        return feeds
 
     def counts(self, batch: Batch) -> Counts:
         """Denominators of the losses that average over valid elements only.

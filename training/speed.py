@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.models.feature_taps import named_blocks
+from depth_distill_ros.models.layout import to_channels_last
 from training.config import SpeedConfig
 from training.losses.precision import autocast_off
 from training.objective import Objective
@@ -68,7 +69,7 @@ def apply_speed(objective: Objective, speed: SpeedConfig) -> Applied:
                 applied.keep(network)
             _lower_precision(network, dtype)
     if speed.channels_last:
-        objective.to(memory_format=torch.channels_last)
+        to_channels_last(objective)
     for network in _networks([objective]):
         if speed.gradient_checkpointing and network._supports_gradient_checkpointing:
             network.enable_gradient_checkpointing()

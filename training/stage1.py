@@ -168,6 +168,7 @@ class Stage1Objective(Objective):
             teachers=(f"{teacher.name} ({teacher.licence})" if teacher.licence else teacher.name,),
             source=source,
             prompt=self.teacher.prompt.clone() if recipe.text == "empty" else None,
+            prior_input=self.teacher.config.prior_input,
         )
         self.model.provenance = stage1_history(
             recipe, teacher, source, recipe.autoencoder, autoencoder

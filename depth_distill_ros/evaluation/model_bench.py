@@ -19,6 +19,7 @@ from depth_distill_ros.models import hub
 from depth_distill_ros.models.autoencoder import DOWNSAMPLING, build_autoencoder, decode_map
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.dpt_head import LEVEL_STRIDES, Memory
+from depth_distill_ros.models.layout import to_channels_last
 from depth_distill_ros.models.presets import GUIDE_CHANNELS, PRESETS, build_head
 from depth_distill_ros.models.temporal import Past
 from depth_distill_ros.models.unet import build_unet
@@ -213,7 +214,7 @@ def _remember(memory: Sequence[torch.Tensor], entries: Memory) -> None:
 
 def _ready(network: nn.Module, device: str) -> nn.Module:
     """As `DepthEstimator` runs it."""
-    return network.eval().to(device, memory_format=torch.channels_last)
+    return to_channels_last(network.eval().to(device))
 
 
 def _channels_last(maps: torch.Tensor) -> torch.Tensor:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from depth_distill_ros.errors import ConfigError, ModelError, OutOfMemoryError
+from depth_distill_ros.errors import ConfigError, ImageError, ModelError, OutOfMemoryError
 from depth_distill_ros.inference.depth_map import DepthMap
 from depth_distill_ros.inference.resizing import check_image, resize_image, working_size
 from depth_distill_ros.inference.stream import MAX_GAP, DepthStream, Step, check_stamp, joined
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.dpt_head import Memory
+from depth_distill_ros.models.layout import to_channels_last
 
 
 class DepthEstimator:
@@ -28,7 +29,7 @@ class DepthEstimator:
     def __init__(self, model: DepthModel, device: str = "auto"):
         self.device = choose_device(device)
         self.name = model.config.name
-        self._model = model.eval().to(self.device, memory_format=torch.channels_last)
+        self._model = to_channels_last(model.eval().to(self.device))
 
     @classmethod
     def from_pretrained(
@@ -57,6 +58,16 @@ class DepthEstimator:
     def temporal_window(self) -> int:
         """Frames that the model can see of a stream; 0: it takes each image by itself."""
         return self._model.temporal_window
+
+    @property
+    def frames(self) -> int:
+        """Frames of a video that the model is meant to see at once; 1: it takes images."""
+        return self._model.config.frames
+
+    @property
+    def overlap(self) -> int:
+        """Frames that two neighbouring windows of a video share."""
+        return self._model.config.overlap
 
     @staticmethod
     def check(rgb: np.ndarray) -> None:
@@ -117,6 +128,40 @@ class DepthEstimator:
             for index, disparity in zip(indices, answers, strict=True):
                 disparities[index] = disparity
         return disparities
+
+    def infer_clip(
+        self,
+        images: Sequence[np.ndarray],
+        stamps: Sequence[float],
+        resolution: tuple[int, int] | None = None,
+    ) -> list[np.ndarray]:
+        """Disparities of the frames of a video, which a video model sees at once.
+
+        Args:
+            images: of one size, each as in `__call__`.
+            stamps: seconds, not decreasing.
+            resolution: as in `__call__`.
+
+        Returns:
+            As `infer`.
+
+        Raises:
+            ImageError: an array has another type, shape or size; images differ in size.
+            OutOfMemoryError: the clip does not fit the device's memory.
+        """
+        groups = self._groups(images, resolution, [0] * len(images))
+        if len({image.shape for image in images}) > 1:
+            raise ImageError("the images of a clip differ in size: give those of one video")
+        ((size, _),) = groups
+        batch = np.stack([resize_image(image, size) for image in images])
+        answers, _ = self._run(batch, partial(self._clip, stamps))
+        return list(answers)
+
+    def _clip(self, stamps: Sequence[float], images: torch.Tensor) -> tuple[torch.Tensor, list]:
+        if not self.temporal_window:
+            return self._model(images, frames=len(images)), []
+        times = torch.tensor([stamps], dtype=torch.float64, device=self.device)
+        return self._model.forward_clip(images[None], times, joint=True)[0], []
 
     def stream(self, window: int | None = None, max_gap: float = MAX_GAP) -> DepthStream:
         """The state of one camera, to be handed images one by one.

@@ -1,34 +1,42 @@
-"""Autoencoders between pixels and latents: diffusers' ``AutoencoderKL`` or ``AutoencoderTiny``.
+"""Autoencoders between pixels and latents: diffusers' ``AutoencoderKL``, its temporal kin of Stable
+Video Diffusion, or ``AutoencoderTiny``.
 
-Both map images in [-1, 1] to latents at an eighth of the size. The two differ in their interface
-only; the functions here hide that.
+All map images in [-1, 1] to latents at an eighth of the size. They differ in their interface, which
+the functions here hide; and the temporal one's decoder sees the frames of a clip together.
 """
 
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderTiny
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from depth_distill_ros.errors import ConfigError
 
-Autoencoder = AutoencoderKL | AutoencoderTiny
+Autoencoder = AutoencoderKL | AutoencoderKLTemporalDecoder | AutoencoderTiny
 Generators = torch.Generator | list[torch.Generator]
 
 DOWNSAMPLING = 8
 """Pixels per latent along each side, for every preset."""
 
-_KL_BLOCKS = {
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "latent_channels": 4,
-}
+_TEMPORAL_BLOCKS = {"down_block_types": ("DownEncoderBlock2D",) * 4, "latent_channels": 4}
+_KL_BLOCKS = {**_TEMPORAL_BLOCKS, "up_block_types": ("UpDecoderBlock2D",) * 4}
 
 AUTOENCODER_PRESETS: dict[str, tuple[type, dict]] = {
     "kl": (
         AutoencoderKL,
         {
             **_KL_BLOCKS,
+            "block_out_channels": (128, 256, 512, 512),
+            "layers_per_block": 2,
+            "scaling_factor": 0.18215,
+            "sample_size": 768,
+        },
+    ),
+    "kl-temporal": (
+        AutoencoderKLTemporalDecoder,
+        {
+            **_TEMPORAL_BLOCKS,
             "block_out_channels": (128, 256, 512, 512),
             "layers_per_block": 2,
             "scaling_factor": 0.18215,
@@ -46,8 +54,18 @@ AUTOENCODER_PRESETS: dict[str, tuple[type, dict]] = {
             "scaling_factor": 1.0,
         },
     ),
+    "tiny-temporal": (
+        AutoencoderKLTemporalDecoder,
+        {
+            **_TEMPORAL_BLOCKS,
+            "block_out_channels": (32, 32, 64, 64),
+            "layers_per_block": 1,
+            "scaling_factor": 1.0,
+        },
+    ),
 }
-"""Class and constructor arguments by preset: Stable Diffusion's, its tiny twin, and ours."""
+"""Class and constructor arguments by preset: Stable Diffusion's, Stable Video Diffusion's, the tiny
+twin of the first, and ours."""
 
 
 def build_autoencoder(preset: str) -> Autoencoder:
@@ -102,14 +120,20 @@ def draw_latents(
     return latents * autoencoder.config.scaling_factor
 
 
-def decode(autoencoder: Autoencoder, latents: torch.Tensor) -> torch.Tensor:
-    """Images (B, 3, H, W), about [-1, 1], of scaled latents (B, C, H/8, W/8)."""
-    return autoencoder.decode(latents / autoencoder.config.scaling_factor).sample
+def decode(autoencoder: Autoencoder, latents: torch.Tensor, frames: int = 1) -> torch.Tensor:
+    """Images (B, 3, H, W), about [-1, 1], of scaled latents (B, C, H/8, W/8).
+
+    ``frames``: of these images are one clip, for a temporal decoder.
+    """
+    latents = latents / autoencoder.config.scaling_factor
+    if isinstance(autoencoder, AutoencoderKLTemporalDecoder):
+        return autoencoder.decode(latents, num_frames=frames).sample
+    return autoencoder.decode(latents).sample
 
 
-def decode_map(autoencoder: Autoencoder, latents: torch.Tensor) -> torch.Tensor:
+def decode_map(autoencoder: Autoencoder, latents: torch.Tensor, frames: int = 1) -> torch.Tensor:
     """One-channel maps (B, 1, H, W): the mean of the decoded channels (Marigold, Lotus)."""
-    return decode(autoencoder, latents).mean(dim=1, keepdim=True)
+    return decode(autoencoder, latents, frames).mean(dim=1, keepdim=True)
 
 
 def encode_map(

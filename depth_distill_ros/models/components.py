@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLTemporalDecoder,
+    AutoencoderTiny,
+    UNet2DConditionModel,
+    UNetSpatioTemporalConditionModel,
+)
 from diffusers.utils import logging
 from safetensors.torch import safe_open, save_file
 from torch import nn
@@ -19,8 +25,8 @@ from depth_distill_ros.models.prior import DepthPrior
 from depth_distill_ros.models.weight_files import WEIGHTS_NAME, check_fit, load_folder, shapes_of
 
 _CLASSES = {
-    "unet": (UNet2DConditionModel,),
-    "autoencoder": (AutoencoderKL, AutoencoderTiny),
+    "unet": (UNet2DConditionModel, UNetSpatioTemporalConditionModel),
+    "autoencoder": (AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderTiny),
     "prior": (DepthPrior,),
     "head": (DPTHead,),
 }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.components import build_component, load_component, save_component
-from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead, Memory
+from depth_distill_ros.models.dpt_head import DPTHead, Memory, head_taps
+from depth_distill_ros.models.edm import SIGMA_MAX
 from depth_distill_ros.models.feature_taps import FeatureTaps
 from depth_distill_ros.models.model_config import (
     FORMAT,
@@ -39,11 +41,12 @@ from depth_distill_ros.models.model_config import (
 )
 from depth_distill_ros.models.pipelines import is_pipeline, load_lotus
 from depth_distill_ros.models.presets import build_parts, find_preset
-from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.prior import DepthPrior, standardise, to_unit_range
 from depth_distill_ros.models.provenance import FILE as PROVENANCE_FILE
 from depth_distill_ros.models.provenance import Provenance, read_provenance
 from depth_distill_ros.models.temporal import Past, clip_ages
 from depth_distill_ros.models.unet import latent_multiple, task_token
+from depth_distill_ros.models.video_unet import denoise, is_video
 from depth_distill_ros.models.weight_files import load_tensors
 
 
@@ -59,6 +62,7 @@ class DepthModel(nn.Module):
         head: DPTHead | None = None,
         prompt: torch.Tensor | None = None,
         provenance: Provenance | None = None,
+        image_encoder: nn.Module | None = None,
     ):
         super().__init__()
         self.config = config
@@ -67,6 +71,7 @@ class DepthModel(nn.Module):
         self.autoencoder = autoencoder
         self.prior = prior
         self.head = head
+        self.image_encoder = image_encoder
         if prompt is None:
             prompt = torch.zeros(1, 2, unet.config.cross_attention_dim)
         self.register_buffer("prompt", prompt)
@@ -74,7 +79,8 @@ class DepthModel(nn.Module):
 
     def _check(self) -> None:
         latents = self.autoencoder.config.latent_channels
-        expected = latents + (self.prior.latent_channels if self.prior is not None else 0)
+        expected = latents * (2 if is_video(self.unet) else 1)
+        expected += prior_channels(self.config, self.autoencoder, self.prior)
         actual = self.unet.config.in_channels
         if self.config.prior != (self.prior is not None):
             raise ModelError("config.json and the folder disagree about whether there is a prior")
@@ -114,7 +120,7 @@ class DepthModel(nn.Module):
         latents = ae.encode(self.autoencoder, images, generator)
         disparity = None
         if self.prior is not None:
-            prior_latents, disparity = self.prior.latents(images)
+            prior_latents, disparity = self.prior_latents(images)
             latents = torch.cat([prior_latents.to(latents.dtype), latents], dim=1)
         if self.head is None or self.head.config.guide_channels == 0:
             return latents, None
@@ -123,54 +129,139 @@ class DepthModel(nn.Module):
             disparity = torch.zeros_like(guide[:, :1])
         return latents, torch.cat([guide, disparity.to(guide.dtype)], dim=1)
 
+    def prior_latents(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the UNet sees of the prior (B, C, H/8, W/8), and the prior's disparity of mean 0 and
+        deviation 1 (B, 1, h, w), of images (B, 3, H, W) in [-1, 1]."""
+        if self.config.prior_input == "features":
+            return self.prior.latents(images)
+        disparity = self.prior.disparity_map(images).float()
+        maps = F.interpolate(to_unit_range(disparity), images.shape[-2:], mode="bilinear")
+        latents = ae.encode_map(self.autoencoder, maps.to(images.dtype))
+        return latents, F.avg_pool2d(standardise(maps), 2)
+
+    def context(self, images: torch.Tensor) -> torch.Tensor | None:
+        """An embedding of each image (B, 1, C) for a video UNet's cross-attention; None where the
+        model has no image encoder and its prompt stands for all images."""
+        return None if self.image_encoder is None else self.image_encoder(images)
+
     def predict_latents(
-        self, latents: torch.Tensor, tasks: Sequence[str] = ("depth",)
+        self,
+        latents: torch.Tensor,
+        tasks: Sequence[str] = ("depth",),
+        timestep: int | torch.Tensor | None = None,
+        context: torch.Tensor | None = None,
+        frames: int = 1,
     ) -> torch.Tensor:
         """One UNet step.
 
         Args:
             latents: the UNet's input, (B, C, h, w), of ``encode``.
-            tasks: what to predict of each; several are stacked in one pass (Lotus).
+            tasks: what to predict of each; several are stacked in one pass (Lotus). A video UNet
+                knows depth alone.
+            timestep: one for all, or (B,); the model's own by default. Not of video UNets.
+            context: of ``context``.
+            frames: of these images are one clip, for a video UNet.
 
         Returns:
             Predicted latents (len(tasks) · B, 4, h, w), task by task.
         """
+        if is_video(self.unet):
+            return self.one_step(latents, frames, context)
         batch = latents.shape[0]
         tokens = torch.cat([task_token(task, batch, latents.device) for task in tasks])
         return self.unet(
             latents.repeat(len(tasks), 1, 1, 1),
-            self.config.timestep,
+            self.config.timestep if timestep is None else timestep,
             encoder_hidden_states=self.prompt.to(latents.dtype).expand(tokens.shape[0], -1, -1),
             class_labels=tokens.to(latents.dtype),
         ).sample
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Disparity (B, 1, H, W) of predicted latents, by the autoencoder's decoder."""
-        return ae.decode_map(self.autoencoder, latents)
+    def one_step(
+        self,
+        latents: torch.Tensor,
+        frames: int,
+        context: torch.Tensor | None = None,
+        start: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """A video UNet's clean latents at σ_max (one-step video depth, section 3.2).
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        Args:
+            latents: (B, C, h, w), of ``encode``: B / frames clips.
+            frames: of a clip.
+            context: of ``context``.
+            start: (B, 4, h, w), the network's first input, of unit variance; by default what the
+                configuration says: the image's latents, or noise, the same for every clip.
+
+        Returns:
+            (B, 4, h, w).
+        """
+        if start is None:
+            start = self._image_latents(latents)
+            if self.config.start == "noise":
+                draw = torch.Generator().manual_seed(0)
+                noise = torch.randn(frames, *start.shape[1:], generator=draw).to(start)
+                start = noise.repeat(len(start) // frames, 1, 1, 1)
+        clean = denoise(
+            self.unet,
+            start.unflatten(0, (-1, frames)) * math.hypot(SIGMA_MAX, 1),
+            SIGMA_MAX,
+            self.video_condition(latents).unflatten(0, (-1, frames)),
+            self.clip_context(context, len(latents) // frames),
+        )
+        return clean.flatten(0, 1)
+
+    def _image_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents[:, -self.autoencoder.config.latent_channels :]
+
+    def video_condition(self, latents: torch.Tensor) -> torch.Tensor:
+        """What a video UNet sees beside its noisy input: ``encode``'s output, (B, C, h, w), whose
+        image latents are unscaled there, as in Stable Video Diffusion."""
+        image = self._image_latents(latents) / self.autoencoder.config.scaling_factor
+        return torch.cat([latents[:, : -image.shape[1]], image], dim=1)
+
+    def clip_context(self, context: torch.Tensor | None, clips: int) -> torch.Tensor:
+        """What a video UNet's cross-attention sees: the given embeddings, or the prompt a clip."""
+        return self.prompt.expand(clips, -1, -1) if context is None else context
+
+    def decode(self, latents: torch.Tensor, frames: int = 1) -> torch.Tensor:
+        """Disparity (B, 1, H, W) of predicted latents, by the autoencoder's decoder; ``frames`` of
+        them are one clip."""
+        return ae.decode_map(self.autoencoder, latents, frames)
+
+    def forward(self, images: torch.Tensor, frames: int = 1) -> torch.Tensor:
         """Disparity, affine-invariant, about [-1, 1], larger is nearer.
 
         Args:
             images: (B, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
+            frames: of these images are one clip, for a video UNet, which sees them at once.
 
         Returns:
             (B, 1, H, W) from the autoencoder's decoder, (B, 1, H/2, W/2) from the head.
         """
         latents, guide = self.encode(images)
-        return self.disparity_from(latents, guide)
+        return self.disparity_from(latents, guide, self.context(images), frames)
 
-    def disparity_from(self, latents: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
+    def disparity_from(
+        self,
+        latents: torch.Tensor,
+        guide: torch.Tensor | None,
+        context: torch.Tensor | None = None,
+        frames: int = 1,
+    ) -> torch.Tensor:
         """``forward`` from the output of ``encode``: what a training step differentiates."""
         if self.config.decoder == "autoencoder":
-            return self.decode(self.predict_latents(latents))
-        return self.head(self.features_from(latents), guide)
+            predicted = self.predict_latents(latents, context=context, frames=frames)
+            return self.decode(predicted, frames)
+        return self.head(self.features_from(latents, context, frames), guide)
 
-    def features_from(self, latents: torch.Tensor) -> list[torch.Tensor]:
-        """What the head reads of the UNet's one step, coarse to fine."""
-        with FeatureTaps(self.unet, HEAD_TAPS) as taps:
-            self.predict_latents(latents)
-            return [taps[name] for name in HEAD_TAPS]
+    def features_from(
+        self, latents: torch.Tensor, context: torch.Tensor | None = None, frames: int = 1
+    ) -> list[torch.Tensor]:
+        """What the head reads of the UNet's one step, coarse to fine; see ``predict_latents``."""
+        names = head_taps(self.unet)
+        with FeatureTaps(self.unet, names) as taps:
+            self.predict_latents(latents, context=context, frames=frames)
+            return [taps[name] for name in names]
 
     @property
     def temporal_window(self) -> int:
@@ -180,7 +271,11 @@ class DepthModel(nn.Module):
         return self.head.config.temporal_window
 
     def forward_clip(
-        self, images: torch.Tensor, stamps: torch.Tensor, starts: torch.Tensor | None = None
+        self,
+        images: torch.Tensor,
+        stamps: torch.Tensor,
+        starts: torch.Tensor | None = None,
+        joint: bool = False,
     ) -> torch.Tensor:
         """Disparity (B, T, 1, H/2, W/2) of clips, at once; frame by frame ``step`` gives the same.
 
@@ -188,10 +283,14 @@ class DepthModel(nn.Module):
             images: (B, T, 3, H, W) in [-1, 1], sides multiples of ``multiple``.
             stamps: (B, T) seconds, not decreasing; float64 for absolute times.
             starts: bool (B, T), True where another scene begins.
+            joint: let a video UNet, too, see all frames at once: no longer what ``step`` gives.
         """
-        latents, guide = self.encode(images.flatten(0, 1))
+        pixels = images.flatten(0, 1)
+        latents, guide = self.encode(pixels)
+        frames = images.shape[1] if joint else 1
+        features = self.features_from(latents, self.context(pixels), frames)
         past = Past.of_ages(clip_ages(stamps, self.temporal_window, starts))
-        maps, _ = self.head.forward_frames(self.features_from(latents), guide, past)
+        maps, _ = self.head.forward_frames(features, guide, past)
         return maps.unflatten(0, images.shape[:2])
 
     def step(
@@ -210,7 +309,8 @@ class DepthModel(nn.Module):
         """
         latents, guide = self.encode(images)
         past = Past.of_ages(F.pad(ages, (0, 1))[:, None])  # itself last, at age 0
-        return self.head.forward_frames(self.features_from(latents), guide, past, memory)
+        features = self.features_from(latents, self.context(images))
+        return self.head.forward_frames(features, guide, past, memory)
 
     def new_memory(self, batch: int, height: int, width: int, window: int | None = None) -> Memory:
         """An empty memory for images of (height, width): window - 1 frames of zeros."""
@@ -242,6 +342,8 @@ class DepthModel(nn.Module):
             decoder="autoencoder" if recipe.head_width is None else "head",
             prior=recipe.prior,
             resolution=recipe.resolution,
+            frames=recipe.frames,
+            overlap=recipe.overlap,
         )
         return cls(dataclasses.replace(config, **changes), **parts)
 
@@ -318,6 +420,17 @@ class DepthModel(nn.Module):
             if folder.exists():
                 folder.rename(Path(scratch) / "replaced")
             staged.rename(folder)
+
+
+def prior_channels(
+    config: DepthModelConfig, autoencoder: nn.Module, prior: nn.Module | None
+) -> int:
+    """How many of the UNet's input channels are a prior's."""
+    if prior is None:
+        return 0
+    if config.prior_input == "latents":
+        return autoencoder.config.latent_channels
+    return prior.latent_channels
 
 
 def _part_names(config: DepthModelConfig) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ from torch import nn
 
 from depth_distill_ros.models.temporal import ENTRIES, Past, TemporalModule
 
-HEAD_TAPS = ("u0", "u1", "u2")
-"""Names of the tapped blocks, coarse to fine, of a three-block student."""
+TAPS = 3
+"""How many of a UNet's up blocks are tapped: the last ones, whose sizes are alike in all presets."""
 
 
 TEMPORAL_PLACES = (("fused", 0), ("fused", 1), ("level", 2), ("fused", 2))
@@ -29,10 +29,16 @@ TEMPORAL_PLACES = (("fused", 0), ("fused", 1), ("level", 2), ("fused", 2))
 is fused with the coarser ones."""
 
 LEVEL_STRIDES = (16, 8, 8)
-"""Pixels of the input that a position of each level stands for, in a three-block student."""
+"""Pixels of the input that a position of each level stands for."""
 
 Memory = list[torch.Tensor]
 """What a head knows of past frames, a tensor a module: (B, ENTRIES, h·w, heads, M, channels/heads)."""
+
+
+def head_taps(unet: nn.Module) -> list[str]:
+    """Names of the tapped blocks, coarse to fine: ``u0 u1 u2`` of three, ``u1 u2 u3`` of four."""
+    blocks = len(unet.config.block_out_channels)
+    return [f"u{index}" for index in range(blocks)][-TAPS:]
 
 
 class _ResidualConvs(nn.Module):

@@ -9,6 +9,11 @@ from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models import hub
 
 FORMAT = "depth_distill_ros.DepthModel"
+_CHOICES = {
+    "decoder": ("autoencoder", "head"),
+    "prior_input": ("features", "latents"),
+    "start": ("image", "noise"),
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,13 @@ class DepthModelConfig:
     Attributes:
         decoder: "autoencoder" (the frozen decoder, mean of three channels) or "head" (DPT).
         prior: whether the UNet's input begins with the latents of a data-driven prior.
-        timestep: the one step; 999 is the papers' T = 1000.
+        prior_input: what the UNet sees of the prior: "features", its disparity and features folded
+            to the latents' size, or "latents", its map through the autoencoder (ApDepth, 3.2).
+        timestep: the one step; 999 is the papers' T = 1000. Not of video UNets.
+        start: what a video UNet sees in the place of noise: "image", the image's latents, or
+            "noise" itself (one-step video depth, sections 3.2.2 and 3.2.1).
+        frames: of a video that a video UNet is meant to see at once.
+        overlap: frames that two neighbouring windows of a video share.
         value_space: what the output is proportional to; "disparity" (1 / depth).
         normalisation: how targets were brought to [-1, 1].
         resolution: (height, width) whose area inputs are resized to; the aspect is kept.
@@ -28,15 +39,25 @@ class DepthModelConfig:
     name: str
     decoder: str = "autoencoder"
     prior: bool = False
+    prior_input: str = "features"
     timestep: int = 999
+    start: str = "image"
+    frames: int = 1
+    overlap: int = 0
     value_space: str = "disparity"
     normalisation: str = "quantiles 2 % and 98 % to -1 and 1"
     resolution: tuple[int, int] = (576, 768)
     teachers: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.decoder not in ("autoencoder", "head"):
-            raise ModelError(f"decoder must be 'autoencoder' or 'head', not '{self.decoder}'")
+        for field, known in _CHOICES.items():
+            if (value := getattr(self, field)) not in known:
+                raise ModelError(f"{field} must be '{known[0]}' or '{known[1]}', not '{value}'")
+        if not 0 <= self.overlap < self.frames:
+            raise ModelError(
+                f"windows of {self.frames} frames cannot share {self.overlap}: "
+                "overlap must be less than frames"
+            )
         if self.value_space != "disparity":
             raise ModelError(
                 f"the model predicts '{self.value_space}': this version reads disparity only"

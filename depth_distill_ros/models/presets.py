@@ -10,9 +10,10 @@ from torch import nn
 
 from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models.autoencoder import build_autoencoder
-from depth_distill_ros.models.dpt_head import HEAD_TAPS, DPTHead
+from depth_distill_ros.models.dpt_head import TAPS, DPTHead
 from depth_distill_ros.models.prior import DepthPrior
 from depth_distill_ros.models.unet import build_unet
+from depth_distill_ros.models.video_unet import VIDEO_PRESETS, build_video_unet
 
 GUIDE_CHANNELS = 4
 """The head's guide: the image at half size, and the prior's disparity."""
@@ -28,6 +29,8 @@ class Preset:
     head_width: int | None = None
     resolution: tuple[int, int] = (576, 768)
     weights: str = ""
+    frames: int = 1
+    overlap: int = 0
 
 
 PRESETS: dict[str, Preset] = {
@@ -35,9 +38,19 @@ PRESETS: dict[str, Preset] = {
     "lotus-d": Preset(
         "lotus-d", "kl", weights="Hugging Face: jingheya/lotus-depth-d-v2-0-disparity"
     ),
+    "sd2": Preset("sd2", "kl"),
+    "svd": Preset(
+        "svd",
+        "kl-temporal",
+        resolution=(576, 1024),
+        weights="Hugging Face: tencent/DepthCrafter, then python -m training.video_stage1",
+        frames=110,
+        overlap=25,
+    ),
     "tiny": Preset("tiny", "tiny", resolution=(192, 256)),
     "tiny-prior": Preset("tiny", "tiny", prior=True, head_width=32, resolution=(192, 256)),
     "tiny-teacher": Preset("tiny-teacher", "tiny", resolution=(192, 256)),
+    "tiny-video": Preset("tiny-video", "tiny-temporal", resolution=(96, 128), frames=8, overlap=2),
 }
 
 
@@ -64,7 +77,10 @@ def build_parts(preset: Preset, empty_unet: bool = False) -> dict[str, nn.Module
     latents = autoencoder.config.latent_channels
     in_channels = latents + (prior.latent_channels if prior is not None else 0)
     with torch.device("meta") if empty_unet else nullcontext():
-        unet = build_unet(preset.unet, in_channels=in_channels)
+        if preset.unet in VIDEO_PRESETS:
+            unet = build_video_unet(preset.unet, latents + in_channels)
+        else:
+            unet = build_unet(preset.unet, in_channels)
     head = None
     if preset.head_width is not None:
         head = build_head(unet, preset.head_width)
@@ -80,7 +96,7 @@ def build_head(unet: nn.Module, width: int = 32, window: int = 0, heads: int = 4
         window: frames that it sees of a stream; 0 builds no temporal modules.
         heads: attention heads of the temporal modules.
     """
-    channels = tuple(reversed(unet.config.block_out_channels))[-len(HEAD_TAPS) :]
+    channels = tuple(reversed(unet.config.block_out_channels))[-TAPS:]
     return DPTHead(
         feature_channels=channels,
         width=width,

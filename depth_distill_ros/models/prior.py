@@ -156,6 +156,13 @@ def standardise(maps: torch.Tensor) -> torch.Tensor:
     return ((maps - mean) / deviation).clamp(-4.0, 4.0)
 
 
+def to_unit_range(maps: torch.Tensor) -> torch.Tensor:
+    """Each map of (B, 1, H, W) with its 2 % and 98 % quantiles at -1 and 1, clamped there."""
+    ends = maps.new_tensor([0.02, 0.98])
+    low, high = torch.quantile(maps.flatten(1), ends, dim=1)[..., None, None, None]
+    return (2 * (maps - low) / (high - low).clamp_min(1e-6) - 1).clamp(-1, 1)
+
+
 def _fuse_block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         *_conv_norm(inputs, inputs, 3), nn.ReLU(), *_conv_norm(inputs, outputs, 3), nn.ReLU()

@@ -2,7 +2,7 @@
 
 The student and the teacher are stock ``UNet2DConditionModel`` networks: a preset is nothing but
 its configuration, so weights in diffusers format load without conversion. Sources: SDXS-512-0.9
-(student), Stable Diffusion 2 with Lotus' task token (teacher); ``tiny-*`` are this package's own
+(student), Stable Diffusion 2, with Lotus' task token (teacher) or without (``sd2``); ``tiny-*`` are this package's own
 sizes, with the same block structure, so that the feature pairs of D³epth Table 3 match in shape.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from diffusers import UNet2DConditionModel
+from torch import nn
 
 from depth_distill_ros.errors import ConfigError
 
@@ -36,6 +37,12 @@ UNET_PRESETS: dict[str, dict] = {
     "lotus-d": {
         **_TEACHER_BLOCKS,
         **_TASK_TOKEN,
+        "block_out_channels": (320, 640, 1280, 1280),
+        "attention_head_dim": (5, 10, 20, 20),
+        "cross_attention_dim": 1024,
+    },
+    "sd2": {
+        **_TEACHER_BLOCKS,
         "block_out_channels": (320, 640, 1280, 1280),
         "attention_head_dim": (5, 10, 20, 20),
         "cross_attention_dim": 1024,
@@ -95,6 +102,6 @@ def task_token(task: str, batch: int, device: torch.device | str = "cpu") -> tor
     return torch.cat([one_hot.sin(), one_hot.cos()]).expand(batch, -1)
 
 
-def latent_multiple(unet: UNet2DConditionModel) -> int:
+def latent_multiple(unet: nn.Module) -> int:
     """The number that the sides of the latents must be multiples of, from the down-samplings."""
     return 2 ** (len(unet.config.block_out_channels) - 1)
