@@ -21,14 +21,17 @@ from torch import nn
 from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models.dpt_head import DPTHead
 from depth_distill_ros.models.hub import read_json
+from depth_distill_ros.models.image_encoder import ImageEncoder
 from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.transformers_prior import TransformersPrior
 from depth_distill_ros.models.weight_files import WEIGHTS_NAME, check_fit, load_folder, shapes_of
 
 _CLASSES = {
     "unet": (UNet2DConditionModel, UNetSpatioTemporalConditionModel),
     "autoencoder": (AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderTiny),
-    "prior": (DepthPrior,),
+    "prior": (DepthPrior, TransformersPrior),
     "head": (DPTHead,),
+    "image_encoder": (ImageEncoder,),
 }
 
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -50,6 +53,10 @@ def load_component(folder: Path, part: str) -> nn.Module:
     tensors = _current_names(load_folder(folder))
     own = shapes_of(module.state_dict())
     check_fit(own, shapes_of(tensors), f"the weights of {part} do not fit its config.json")
+    if len(own) < sum(1 for _ in (*module.parameters(), *module.buffers())):
+        module = build_component(folder, part)  # it computes buffers that no file holds
+        module.load_state_dict(tensors)
+        return module.float().eval()
     # Copied: tensors in a mapped file are not aligned, which changes the last bits of results.
     module.to_empty(device="cpu").load_state_dict(tensors)
     return module.float().eval()

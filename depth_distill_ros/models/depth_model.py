@@ -4,7 +4,7 @@ A model is a folder in diffusers style::
 
     config.json                  what the parts are and in which space they predict
     unet/  autoencoder/          diffusers folders (config.json, safetensors)
-    prior/  head/                where the configuration names them
+    prior/  head/  image_encoder/   where the configuration names them
     prompt.safetensors           the embedding of the empty prompt, (1, tokens, channels)
     training.json                what it learned from and how, where that is known
     README.md                    model card
@@ -82,8 +82,11 @@ class DepthModel(nn.Module):
         expected = latents * (2 if is_video(self.unet) else 1)
         expected += prior_channels(self.config, self.autoencoder, self.prior)
         actual = self.unet.config.in_channels
-        if self.config.prior != (self.prior is not None):
-            raise ModelError("config.json and the folder disagree about whether there is a prior")
+        for part in ("prior", "image_encoder"):
+            if getattr(self.config, part) != (getattr(self, part) is not None):
+                raise ModelError(
+                    f"config.json and the folder disagree about whether there is a {part}"
+                )
         if (self.config.decoder == "head") and self.head is None:
             raise ModelError("config.json names a head as the decoder but there is none")
         width = self.unet.config.cross_attention_dim
@@ -439,4 +442,6 @@ def _part_names(config: DepthModelConfig) -> tuple[str, ...]:
         names.append("prior")
     if config.decoder == "head":
         names.append("head")
+    if config.image_encoder:
+        names.append("image_encoder")
     return tuple(names)

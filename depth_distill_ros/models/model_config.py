@@ -26,6 +26,7 @@ class DepthModelConfig:
         prior_input: what the UNet sees of the prior: "features", its disparity and features folded
             to the latents' size, or "latents", its map through the autoencoder (ApDepth, 3.2).
         timestep: the one step; 999 is the papers' T = 1000. Not of video UNets.
+        image_encoder: whether a video UNet's cross-attention sees an embedding of each image.
         start: what a video UNet sees in the place of noise: "image", the image's latents, or
             "noise" itself (one-step video depth, sections 3.2.2 and 3.2.1).
         frames: of a video that a video UNet is meant to see at once.
@@ -41,6 +42,7 @@ class DepthModelConfig:
     prior: bool = False
     prior_input: str = "features"
     timestep: int = 999
+    image_encoder: bool = False
     start: str = "image"
     frames: int = 1
     overlap: int = 0

@@ -137,6 +137,10 @@ class DepthPrior(ModelMixin, ConfigMixin):
                 features = x
         return self.disparity(x), features
 
+    def disparity_map(self, images: torch.Tensor) -> torch.Tensor:
+        """The disparity of ``forward`` alone, (B, 1, H/2, W/2): what every kind of prior gives."""
+        return self(images)[0]
+
     def latents(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Input latents for the UNet, and the standardised disparity that they contain.
 
