@@ -19,7 +19,12 @@ from depth_distill_ros.errors import DataError, UserError, refuse
 from depth_distill_ros.evaluation.benchmarks import DEPTH_RANGE
 from depth_distill_ros.evaluation.frames import load_sequence
 from depth_distill_ros.evaluation.metrics import valid_depth
-from depth_distill_ros.evaluation.streams.predictors import PER_FRAME, STREAMING, Predictors
+from depth_distill_ros.evaluation.streams.predictors import (
+    PER_FRAME,
+    STREAMING,
+    WINDOWS,
+    Predictors,
+)
 from depth_distill_ros.evaluation.temporal import ClipFit
 from depth_distill_ros.inference.estimator import DepthEstimator
 
@@ -31,7 +36,8 @@ def columns_over_time(folder: Path, model: str | None, column: float) -> dict[st
     """
     sequence = load_sequence(folder)
     predictors = Predictors(DepthEstimator.from_pretrained(model))
-    names = [name for name in (PER_FRAME, STREAMING) if name in predictors.names]
+    predictors.begin(sequence)
+    names = [name for name in (PER_FRAME, STREAMING, WINDOWS) if name in predictors.names]
     fits = {name: ClipFit(np.zeros(5)) for name in names}
     strips: dict[str, list[np.ndarray]] = {"image": [], "truth": [], **{n: [] for n in names}}
     for frame in sequence:

@@ -15,44 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from depth_distill_ros import cli_bench, cli_models, cli_replay, cli_streams
-from depth_distill_ros.errors import ConfigError, ImageError, UserError, refuse
-
-
-def predict(options: argparse.Namespace) -> int:
-    """Writes <stem>.npy (float32 disparity) and a coloured <stem>.png for each image."""
-    from depth_distill_ros.evaluation.benchmarks import with_invalid
-    from depth_distill_ros.evaluation.images import read_rgb, write_image
-    from depth_distill_ros.evaluation.tables import write_array
-    from depth_distill_ros.geometry.colour import colourise
-
-    _refuse_equal_stems(options.images)
-    estimate = _estimator(options)
-    options.output.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for path in options.images:
-        try:
-            disparity = with_invalid(estimate(read_rgb(path)))
-        except ImageError as error:
-            where = "" if str(path) in str(error) else f"{path}: "
-            print(f"error: {where}{error}", file=sys.stderr)
-            failed += 1
-            continue
-        write_array(options.output / f"{path.stem}.npy", disparity)
-        write_image(options.output / f"{path.stem}.png", colourise(disparity))
-        print(options.output / f"{path.stem}.png")
-    return 2 if failed else 0
-
-
-def _refuse_equal_stems(images: list[Path]) -> None:
-    by_stem: dict[str, Path] = {}
-    for path in images:
-        if path.stem in by_stem:
-            raise ConfigError(
-                f"{by_stem[path.stem]} and {path} would both be written to {path.stem}.png: "
-                "predict them into different folders"
-            )
-        by_stem[path.stem] = path
+from depth_distill_ros import cli_bench, cli_models, cli_predict, cli_replay, cli_streams
+from depth_distill_ros.errors import ConfigError, UserError, refuse
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -83,7 +47,7 @@ def _evaluate_benchmarks(options: argparse.Namespace) -> int:
         raise ConfigError("give --root FOLDER: where the benchmark's files are")
     if options.frames is not None or options.shards is not None:
         raise ConfigError("--benchmark and --frames or --shards are two calls")
-    names = shipped() if options.benchmark == ["all"] else options.benchmark
+    names = shipped("depth") if options.benchmark == ["all"] else options.benchmark
     chosen = PredictorOptions(
         options.model,
         options.device,
@@ -109,7 +73,7 @@ def _evaluate_sequences(options: argparse.Namespace) -> int:
     if options.shards is not None:
         sets.append(benchmarks.shards_benchmark(options.shards))
     checkpoint = benchmarks.checkpoint_digest(hub.resolve(options.model))
-    estimate = _estimator(options)
+    estimate = cli_predict.load_estimator(options)
     predictors = {"model": lambda rgb: benchmarks.with_invalid(estimate(rgb)), **benchmarks.PRIORS}
     reports = []
     for benchmark in sets:
@@ -156,15 +120,6 @@ def models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _estimator(options: argparse.Namespace) -> Any:
-    from depth_distill_ros.models import hub
-
-    hub.resolve(options.model)  # a wrong name is refused before PyTorch is imported
-    from depth_distill_ros.inference.estimator import DepthEstimator
-
-    return DepthEstimator.from_pretrained(options.model, options.device)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The arguments of all commands."""
     parser = argparse.ArgumentParser(prog="d3epth", description="Monocular depth, for ROS 2.")
@@ -184,9 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
         added.set_defaults(run=function)
         return added
 
-    added = command(predict, model)
-    added.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
-    added.add_argument("--output", type=Path, required=True, metavar="DIR", help="made if missing")
+    cli_predict.add_arguments(command(cli_predict.predict, model))
 
     added = command(evaluate, model)
     added.add_argument("--frames", type=Path, metavar="DIR", help="a sequence, or several")
@@ -228,7 +181,9 @@ def _add_benchmark_arguments(group: Any) -> None:
         "--benchmark",
         nargs="+",
         metavar="NAME",
-        help="nyuv2, kitti, eth3d, scannet, diode; several, or all; or a .json definition",
+        help="nyuv2, kitti, eth3d, scannet, diode, or all of these; sintel, spring, ibims (outlines "
+        "too), am2k, p3m10k, dis5k (mattes), da2k (points), bonn, kitti110 (video); several; or a "
+        ".json definition",
     )
     add("--root", type=Path, metavar="DIR", help="the benchmarks, or the folder or tar of one")
     add("--split", type=Path, metavar="FILE", help="'rgb depth' a line, for other layouts")

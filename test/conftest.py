@@ -63,6 +63,19 @@ def stream_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def video_model(tmp_path_factory) -> Path:
+    """The same for a video model, which sees 5 frames at once; neighbouring windows share 2."""
+    from depth_distill_ros.models.depth_model import DepthModel
+
+    folder = tmp_path_factory.mktemp("model") / "small-video"
+    model = DepthModel.from_preset(
+        "tiny-video", seed=0, resolution=(64, 96), name="small-video", frames=5, overlap=2
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def plane_depth() -> np.ndarray:
     """Metres, float32 (48, 64): a floor that comes nearer downwards, and a box in front of it."""
     rows = np.linspace(0, 1, 48, dtype=np.float32)[:, None]

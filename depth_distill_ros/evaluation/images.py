@@ -48,10 +48,16 @@ def decode_image(data: bytes, flags: int, name: str) -> np.ndarray:
     return image
 
 
-def write_image(path: str | Path, rgb: np.ndarray) -> None:
-    """Writes uint8 RGB (H, W, 3) in the format of the suffix, replacing the file atomically."""
+def write_image(path: str | Path, pixels: np.ndarray) -> None:
+    """Writes an image in the format of the suffix, replacing the file atomically.
+
+    pixels: uint8 RGB (H, W, 3), or grey (H, W), which may have 16 bits in PNG and TIFF.
+    """
     path = Path(path)
-    done, data = cv2.imencode(path.suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    coloured = pixels.ndim == 3
+    done, data = cv2.imencode(
+        path.suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if coloured else pixels
+    )
     if not done:
         raise ImageError(f"the image for {path} could not be encoded")
     partial = path.with_name(path.name + ".partial")

@@ -7,12 +7,14 @@ predicts; then the usual errors of depth in metres. Pure NumPy, float64 inside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from depth_distill_ros.errors import DataError
+from depth_distill_ros.inference.alignment import align_affine
 
 MIN_DISPARITY = 1e-3
 """Aligned disparity is clipped here, at 1000 m, before it is inverted."""
@@ -21,6 +23,7 @@ MIN_DEPTH = 1e-6
 """Aligned depth is clipped here, so that ratios and logarithms exist."""
 
 Space = Literal["disparity", "depth"]
+Errors = TypeVar("Errors")
 
 
 @dataclass(frozen=True)
@@ -43,31 +46,6 @@ def valid_depth(depth: np.ndarray, depth_range: tuple[float, float]) -> np.ndarr
     """Mask, bool, of the pixels with a measured depth strictly inside the range, in metres."""
     low, high = depth_range
     return np.isfinite(depth) & (depth > low) & (depth < high)
-
-
-def align_affine(
-    prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None = None
-) -> tuple[float, float]:
-    """Scale and shift that minimise the mean of (scale * prediction + shift - target)².
-
-    prediction and target have one shape, any units; `mask` (bool, same shape) selects pixels.
-    A prediction that is constant over the mask has no scale: (0, mean of the target).
-    Raises DataError where nothing is selected or a selected value is not finite.
-    """
-    x, y = (np.asarray(values, np.float64) for values in (prediction, target))
-    x, y = (x.ravel(), y.ravel()) if mask is None else (x[mask], y[mask])
-    if x.size == 0:
-        raise DataError("there is no valid pixel to align the prediction on")
-    mean_x, mean_y = x.mean(), y.mean()
-    if not np.isfinite(mean_x + mean_y):
-        raise DataError("the prediction or the target is not finite at a valid pixel")
-    centred = x - mean_x
-    variance = np.dot(centred, centred) / x.size
-    # Rounding of the mean alone leaves a variance of about (1e-16 * mean)².
-    if variance <= 1e-28 * mean_x**2 or variance == 0:
-        return 0.0, float(mean_y)
-    scale = float(np.dot(centred, y - mean_y) / x.size / variance)
-    return scale, float(mean_y - scale * mean_x)
 
 
 def align_to_depth(
@@ -125,13 +103,19 @@ def depth_errors(prediction: np.ndarray, target: np.ndarray) -> DepthErrors:
     )
 
 
-def mean_errors(errors: list[DepthErrors]) -> DepthErrors:
-    """The mean of each error. Raises DataError for an empty list."""
+def mean_errors(errors: Sequence[Errors], weights: Sequence[float] | None = None) -> Errors:
+    """The mean of each error, weighted if asked for. Raises DataError for an empty list.
+
+    errors: of one dataclass whose fields are numbers, DepthErrors for instance.
+    """
     if not errors:
         raise DataError("there are no errors to average: no image had valid depth")
-    return DepthErrors(
+    kind = type(errors[0])
+    return kind(
         **{
-            field.name: float(np.mean([getattr(error, field.name) for error in errors]))
-            for field in fields(DepthErrors)
+            field.name: float(
+                np.average([getattr(error, field.name) for error in errors], weights=weights)
+            )
+            for field in fields(kind)
         }
     )

@@ -92,10 +92,13 @@ def video_rate(capture: Capture) -> float:
     return rate
 
 
-def video_frames(capture: Capture, rate: float) -> Iterator[tuple[int, np.ndarray]]:
+def video_frames(
+    capture: Capture, rate: float, remedy: str = "`--seconds {:.1f}` plays what is there"
+) -> Iterator[tuple[int, np.ndarray]]:
     """(stamp, RGB frame): the first now, in nanoseconds of the wall clock, the others at `rate` Hz.
 
-    Raises DataError where the video ends before the length that it states.
+    Raises DataError where the video ends before the length that it states, with a remedy, which
+    may name the seconds that there are.
     """
     stated = capture.source.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less where it is not known
     start, count = time.time_ns(), 0
@@ -107,7 +110,7 @@ def video_frames(capture: Capture, rate: float) -> Iterator[tuple[int, np.ndarra
     if count < WHOLE * stated - 1:
         raise DataError(
             f"{capture.name} ends after {count} of {stated:.0f} frames: it was cut off or damaged; "
-            f"`--seconds {count / rate:.1f}` plays what is there"
+            f"{remedy.format(count / rate)}"
         )
 
 

@@ -19,17 +19,25 @@ import numpy as np
 
 from depth_distill_ros.errors import DataError
 from depth_distill_ros.evaluation.benchmarks import DEPTH_RANGE, MIN_PIXELS
+from depth_distill_ros.evaluation.boundary import boundary_f1, measured_pairs
 from depth_distill_ros.evaluation.frames import Frame
 from depth_distill_ros.evaluation.metrics import align_to_depth, depth_errors, valid_depth
 from depth_distill_ros.evaluation.streams.sources import Take
 from depth_distill_ros.evaluation.temporal import VARIANTS, ClipFit, View, aligned_depth, tae
 from depth_distill_ros.evaluation.temporal_gradient import disparity_range, temporal_gradient_error
 
-METRICS = ("depth", "tae", "temporal")
+METRICS = ("depth", "tae", "temporal", "boundary")
 MEASURED = "measured"
 """The column of the measured depth against itself: the floor of TAE."""
 
 MIN_FRAMES = 3
+
+MIN_PAIRS = 0.5
+"""The share of neighbouring pixels that must be compared for the edges of a frame to be scored.
+
+Depth cameras and rendered frames have nearly all, holes or not; of LiDAR's scattered points few
+are neighbours, and those that are lie inside surfaces.
+"""
 
 Predict = Callable[[np.ndarray, float], dict[str, np.ndarray]]
 """uint8 RGB (H, W, 3) and seconds to disparities (H, W) by name, NaN where invalid."""
@@ -43,7 +51,8 @@ class Tally:
         frames: how many were scored.
         errors: column, then error, to one value a frame or pair. Errors are `abs_rel.image`,
             `delta1.image` (a fit an image), `abs_rel.clip`, `delta1.clip` (one fit for all of the
-            segment), `tae.<variant>` and `temporal_gradient`; without unit.
+            segment), `tae.<variant>`, `temporal_gradient` and `boundary_f1` (a fit an image);
+            without unit. Higher is better for the deltas and F1.
         left_out: what was not scored, and why.
     """
 
@@ -111,7 +120,19 @@ def measure(take: Take, predict: Predict, metrics: tuple[str, ...]) -> Tally:
         tally.left_out.append(
             f"{take.name} from TAE: no two adjacent frames have poses, intrinsics and common pixels"
         )
+    if "boundary" in metrics and tally.frames:
+        _note_sparse(tally, take.name)
     return tally
+
+
+def _note_sparse(tally: Tally, name: str) -> None:
+    errors = next(iter(tally.errors.values()), {})
+    lacking = tally.frames - len(errors.get("boundary_f1", ()))
+    if lacking:
+        tally.left_out.append(
+            f"{lacking} frames of {name} from boundary F1: depth of fewer than {MIN_PAIRS:.0%} of "
+            "the neighbouring pixels can be compared"
+        )
 
 
 def _segments(take: Take, predict: Predict) -> Iterator[list[Scored]]:
@@ -152,6 +173,9 @@ def measure_segment(segment: list[Scored], metrics: tuple[str, ...]) -> Tally:
         if "depth" in metrics:
             for each in segment:
                 _depth(tally, column, each, fit)
+        if "boundary" in metrics:
+            for each in segment:
+                tally.add(column, "boundary_f1", _boundary(column, each))
         for first, second in pairwise(segment):
             if "tae" in metrics and _posed(first, second):
                 views = [_view(each, column, fit) for each in (first, second)]
@@ -176,6 +200,18 @@ def _depth(tally: Tally, column: str, scored: Scored, fit: tuple[float, float]) 
         errors = depth_errors(depth, truth)
         tally.add(column, f"abs_rel.{alignment}", errors.abs_rel)
         tally.add(column, f"delta1.{alignment}", errors.delta1)
+
+
+def _boundary(column: str, scored: Scored) -> float | None:
+    """None where depth is too sparse for edges."""
+    mask = scored.mask
+    if measured_pairs(mask) < MIN_PAIRS:
+        return None
+    depth = np.ones(mask.shape)
+    depth[mask] = align_to_depth(
+        scored.disparities[column][mask], scored.truth, "disparity", DEPTH_RANGE
+    )
+    return boundary_f1(depth, scored.frame.depth, mask)
 
 
 def _posed(*frames: Scored) -> bool:

@@ -57,6 +57,9 @@ TABLES = {
             unit=100,
         ),
     ),
+    "boundary": (
+        Table(f"boundary F1, higher is better · {FIT_IMAGE}", ("boundary_f1",), "{:.3f}"),
+    ),
 }
 
 TITLES = {
@@ -64,6 +67,7 @@ TITLES = {
     "abs_rel.clip": "AbsRel by clip",
     **{f"tae.{variant}": f"TAE {variant}" for variant in VARIANTS},
     "temporal_gradient": "temporal gradient error",
+    "boundary_f1": "boundary F1 (higher is better)",
 }
 
 
@@ -75,6 +79,7 @@ class About:
         checkpoints: name and digest of the weights of the model, then of others.
         names: of the columns.
         window: frames that streaming sees at most; None for a model that does not stream.
+        windows: frames of a video model's window, and how many two share; None for other models.
     """
 
     split: str
@@ -82,6 +87,7 @@ class About:
     names: tuple[str, ...]
     metrics: tuple[str, ...]
     window: int | None
+    windows: tuple[int, int] | None = None
 
 
 def head(about: About) -> str:
@@ -92,6 +98,9 @@ def head(about: About) -> str:
     how = [f"moving average: {DEFAULT_ALPHA:g} of each new frame"]
     if about.window is not None:
         how.insert(0, f"streaming: a window of {about.window} frames")
+    if about.windows is not None:
+        frames, shared = about.windows
+        how.insert(0, f"windows: {frames} frames, {shared} of them shared, joined over the take")
     notes = f"valid depth {low:g}-{high:g} m · n frames or pairs a row, n rows a mean"
     return "\n".join([*lines, " · ".join(how), notes])
 
@@ -136,8 +145,9 @@ def report(rows: Rows, changes: list[Change], about: About) -> dict:
         "checkpoint": checkpoint,
         "compared": [{"model": name, "checkpoint": digest} for name, digest in others],
         "window": about.window,
+        "windows": about.windows and list(about.windows),
         "moving_average": DEFAULT_ALPHA,
-        "alignment": {"image": FIT_IMAGE, "clip, tae, temporal": FIT_CLIP},
+        "alignment": {"image, boundary": FIT_IMAGE, "clip, tae, temporal": FIT_CLIP},
         "depth_range": list(DEPTH_RANGE),
         "metrics": list(about.metrics),
         "left_out": rows.left_out,

@@ -10,7 +10,7 @@ import numpy as np
 from depth_distill_ros.errors import DataError
 from depth_distill_ros.evaluation.benchmarks import SETTINGS
 from depth_distill_ros.evaluation.streams.measure import MIN_FRAMES, Tally
-from depth_distill_ros.evaluation.streams.predictors import AVERAGE, PER_FRAME, STREAMING
+from depth_distill_ros.evaluation.streams.predictors import AVERAGE, PER_FRAME, STREAMING, WINDOWS
 from depth_distill_ros.evaluation.streams.sources import Take
 
 MOTION = {True: "moving objects", False: "static objects"}
@@ -77,7 +77,7 @@ def collect(takes: Iterable[Take], measure: Callable[[Take], Tally]) -> Rows:
 
 
 def _row(name: str, setting: str, tally: Tally) -> Row:
-    counts = {name: len(values) for name, values in tally.errors[PER_FRAME].items()}
+    counts = {name: len(values) for name, values in tally.errors.get(PER_FRAME, {}).items()}
     return Row(name, setting, counts, tally.means())
 
 
@@ -110,7 +110,8 @@ class Change:
     """How much larger the errors of one column are than those of another, in one row.
 
     Attributes:
-        changes: by error, -0.3 where it is 30 % smaller; δ1, which is no error, is left out.
+        changes: by error, -0.3 where it is 30 % smaller. δ1 is left out, near 1 as it is; boundary
+            F1, of which more is better, is there.
     """
 
     row: str
@@ -120,16 +121,19 @@ class Change:
 
 
 def changes(rows: Rows, names: tuple[str, ...]) -> list[Change]:
-    """Each column against per frame, and streaming against the others: on average, and in motion."""
-    pairs = [(name, PER_FRAME) for name in (STREAMING, AVERAGE) if name in names]
-    if STREAMING in names:
-        others = names[names.index(AVERAGE) :]
-        pairs += [(STREAMING, other) for other in others]
+    """Each column against per frame, and those with a memory against the others.
+
+    On average, and in motion.
+    """
+    pairs = [(name, PER_FRAME) for name in (STREAMING, WINDOWS, AVERAGE) if name in names]
+    others = names[names.index(AVERAGE) :]
+    pairs += [(name, other) for name in (STREAMING, WINDOWS) if name in names for other in others]
     told = [rows.means[-1], *(row for row in rows.motion if row.name == MOTION[True])]
-    return [_change(row, *pair) for row in told for pair in pairs]
+    found = [_change(row, *pair) for row in told for pair in pairs]
+    return [change for change in found if change.changes]
 
 
 def _change(row: Row, column: str, base: str) -> Change:
-    new, old = row.errors[column], row.errors[base]
+    new, old = row.errors.get(column, {}), row.errors.get(base, {})
     names = [name for name in old if not name.startswith("delta") and old[name] > 0]
     return Change(row.name, column, base, {name: new[name] / old[name] - 1 for name in names})

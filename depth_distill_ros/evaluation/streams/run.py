@@ -64,11 +64,12 @@ def run_streams(options: StreamOptions) -> None:
         names=predictors.names,
         metrics=options.metrics,
         window=predictors.window,
+        windows=predictors.windows,
     )
     print(report.head(about), flush=True)
 
     def measured(take: sources.Take) -> Tally:
-        predictors.reset()
+        predictors.begin(take.frames)
         return measure(take, predictors, options.metrics)
 
     rows = collect(_progress(source.takes, source.count), measured)
