@@ -17,7 +17,7 @@ from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.components import load_component
 from depth_distill_ros.models.depth_model import DepthModel, DepthModelConfig, prior_channels
-from depth_distill_ros.models.prior import DepthPrior
+from depth_distill_ros.models.transformers_prior import TransformersPrior
 from training.data.views import Batch
 from training.losses.latent import latent_mask
 from training.speed import as_target
@@ -26,6 +26,9 @@ from training.timing import span
 
 RANDOM = "random:"
 """Prefix of a preset's name in place of weights: an untrained network, to try the machinery."""
+
+TRANSFORMERS = "hf:"
+"""Prefix of the folder or Hub id of a depth network that is transformers' and not this package's."""
 
 _AUTOENCODER_CLASSES = {"tiny": AutoencoderTiny, "kl": AutoencoderKL}
 
@@ -198,16 +201,32 @@ def _pipeline_autoencoder(pipeline: Path | None, choice: str) -> ae.Autoencoder:
     )
 
 
-def load_prior(name: str) -> DepthPrior | None:
-    """A prior's folder; None for an empty name."""
-    return load_component(_existing(name, "prior"), "prior") if name else None
+def load_prior(name: str) -> nn.Module | None:
+    """A data-driven prior, in evaluation mode.
+
+    Args:
+        name: a prior's folder; a bundled model, model folder or pinned Hub id, whose prior is
+            taken; ``hf:`` and the folder or pinned Hub id of a Depth Anything of transformers; or
+            empty for None.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not name:
+        return None
+    if name.startswith(TRANSFORMERS):
+        return TransformersPrior.of_transformers(name.removeprefix(TRANSFORMERS))
+    known = name in hub.bundled_models() or hub.is_hub_id(name)
+    folder = hub.resolve(name) if known else Path(name)
+    part = folder / "prior"
+    return load_component(part if part.is_dir() else _existing(str(folder), "prior"), "prior")
 
 
 def compose(
     name: str,
     unet_preset: str,
     autoencoder: nn.Module,
-    prior: DepthPrior | None,
+    prior: nn.Module | None,
     resolution: tuple[int, int],
     teachers: tuple[str, ...] = (),
     source: Source | None = None,

@@ -98,7 +98,7 @@ def student_unet(preset: str, in_channels: int, source: Source | None) -> UNet2D
         return unet
     own = unet.state_dict()
     stored = dict(source.tensors)
-    made = _widen_input(stored, own["conv_in.weight"])
+    made = widen_input(stored, own["conv_in.weight"])
     if not any(name.startswith("class_embedding.") for name in stored):
         fresh = {name: own[name] for name in own if name.startswith("class_embedding.")}
         stored |= {k: torch.zeros_like(v) if k in _ZEROED else v for k, v in fresh.items()}
@@ -141,7 +141,16 @@ def _credit(weights: str, folder: Path) -> Credit:
     return Credit(name, public_name(weights), stated_licence(folder), "origin")
 
 
-def _widen_input(stored: dict[str, torch.Tensor], own: torch.Tensor) -> list[str]:
+def widen_input(stored: dict[str, torch.Tensor], own: torch.Tensor) -> list[str]:
+    """Widen the first convolution among stored tensors to that of another network, in place.
+
+    Args:
+        stored: tensors by name, ``conv_in.weight`` (C, c, 3, 3) among them.
+        own: of the other network, (C, c', 3, 3): shape alone.
+
+    Returns:
+        What was made here, in words: the rule that this module's docstring states.
+    """
     weight = stored.get("conv_in.weight")
     if weight is None or weight.dim() != 4 or weight.shape[1] >= own.shape[1]:
         return []

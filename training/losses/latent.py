@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.losses.masking import check_map, masked_mean
+from training.losses.masking import check_latents, check_map, masked_mean
 from training.losses.precision import full_precision
 
 
@@ -55,18 +55,9 @@ def latent_mse(
     Raises:
         ValueError: shapes that do not fit each other.
     """
-    if target.shape != prediction.shape:
-        raise ValueError(
-            f"latents differ in shape: {tuple(prediction.shape)} and {tuple(target.shape)}"
-        )
+    check_latents(prediction, target, mask)
     if mask is None:
         return F.mse_loss(prediction, target.to(prediction.dtype))
-    batch, _, height, width = prediction.shape
-    if mask.shape != (batch, 1, height, width):
-        raise ValueError(
-            f"mask must be {(batch, 1, height, width)} for latents {tuple(prediction.shape)}, "
-            f"got {tuple(mask.shape)}"
-        )
     valid = mask > 0
     error = prediction.where(valid, 0.0) - target.to(prediction.dtype).where(valid, 0.0)
     total = None if count is None else count * prediction.shape[1]

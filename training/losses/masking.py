@@ -58,6 +58,22 @@ def check_map(tensor: Tensor, name: str) -> None:
         raise ValueError(f"{name} must be (B, 1, H, W), got {tuple(tensor.shape)}")
 
 
+def check_latents(prediction: Tensor, target: Tensor, mask: Tensor | None) -> None:
+    """Raise ValueError unless latents (B, C, h, w) have one shape and the mask is (B, 1, h, w)."""
+    if target.shape != prediction.shape:
+        raise ValueError(
+            f"latents differ in shape: {tuple(prediction.shape)} and {tuple(target.shape)}"
+        )
+    if mask is None:
+        return
+    batch, _, height, width = prediction.shape
+    if mask.shape != (batch, 1, height, width):
+        raise ValueError(
+            f"mask must be {(batch, 1, height, width)} for latents {tuple(prediction.shape)}, "
+            f"got {tuple(mask.shape)}"
+        )
+
+
 def masked_mean(values: Tensor, weights: Tensor, count: Tensor | None = None) -> Tensor:
     """Weighted mean of all elements, Σ w·v / Σ w; 0 with zero gradients where all weights are 0.
 
