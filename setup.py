@@ -44,8 +44,9 @@ ROS = [
 
 SCENES = ["moderngl>=5.12", "Pillow>=10.4", "platformdirs>=4.2", "tqdm>=4.66"]
 
-# Models of Hugging Face, to be measured by the same code (`d3epth evaluate --predictor hf:…`).
-PEERS = ["Pillow>=10.4", "transformers>=4.48"]
+# Models of Hugging Face, to be measured by the same code (`d3epth evaluate --predictor hf:…`), and
+# HDF5, for the depth of Spring.
+PEERS = ["h5py>=3.11", "Pillow>=10.4", "transformers>=4.48"]
 
 TRAIN = [
     *SCENES,

@@ -56,7 +56,7 @@ def add_arguments(group: Any) -> None:
     """Adds the arguments to a group of `d3epth evaluate`."""
     add = group.add_argument
     add("--clips", type=Path, metavar="DIR", help="rendered clips")
-    metrics = "of --frames or --clips in order: depth, tae, temporal, or several with commas"
+    metrics = "of --frames or --clips: depth, tae, temporal, boundary, or several with commas"
     add("--metrics", metavar="NAMES", help=metrics)
     add("--window", type=int, metavar="N", help="frames that the streaming head sees at most")
     add("--compare", metavar="MODEL", help="another model, frame by frame, as one more column")

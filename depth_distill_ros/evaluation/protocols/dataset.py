@@ -1,10 +1,12 @@
-"""The images of a benchmark with measured depth: decoded, cropped and masked as it defines."""
+"""The images of a benchmark and what they are compared with: decoded, cropped and masked."""
 
 from __future__ import annotations
 
-import io
 import math
-from dataclasses import dataclass
+import posixpath
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -12,40 +14,59 @@ import numpy as np
 
 from depth_distill_ros.errors import DataError, ImageError
 from depth_distill_ros.evaluation.images import decode_image
-from depth_distill_ros.evaluation.protocols.definition import Crop, Definition, DepthFormat, Valid
+from depth_distill_ros.evaluation.protocols.decoding import (
+    decode_depth,
+    decode_mask,
+    decode_matte,
+)
+from depth_distill_ros.evaluation.protocols.definition import Crop, Definition, Valid
 from depth_distill_ros.evaluation.protocols.files import Files, open_files
-from depth_distill_ros.evaluation.protocols.pairing import Pair, Pairs, find_pairs, read_split
+from depth_distill_ros.evaluation.protocols.pairing import (
+    Pair,
+    Pairs,
+    clip_of,
+    find_pairs,
+    read_split,
+)
+from depth_distill_ros.evaluation.relative_points import PointPair, read_annotations
 
 
 @dataclass(frozen=True)
 class BenchmarkImage:
-    """One image of a benchmark.
+    """One image of a benchmark with depth.
 
     Attributes:
         name: its path from the benchmark's root.
         rgb: uint8 (h, w, 3), cropped; of another size than the depth where the data set is so.
         depth: float32 (H, W) metres, planar.
         valid: bool (H, W), the pixels that count; their depth is positive and finite.
+        known: bool (H, W), those and the ones beyond the valid range, the sky for instance, before
+            which there are outlines as well.
     """
 
     name: str
     rgb: np.ndarray
     depth: np.ndarray
     valid: np.ndarray
+    known: np.ndarray
 
 
 class BenchmarkImages:
     """The images of a split; files are read when an image is asked for.
 
     Attributes:
+        count: how many there are of what the definition counts: images, or pairs of points.
         partial: whether these are not as many as belong to the benchmark.
     """
 
     def __init__(self, definition: Definition, files: Files, pairs: Pairs):
         self.definition = definition
         self.pairs = pairs
-        self.partial = len(pairs.pairs) != definition.n
         self._files = files
+        points = definition.task == "points"
+        numbers = range(len(self))
+        self.count = sum(len(self.points(index)) for index in numbers) if points else len(self)
+        self.partial = self.count != definition.n
 
     @property
     def root(self) -> Path:
@@ -57,15 +78,24 @@ class BenchmarkImages:
         """Of the images, in order."""
         return [pair.rgb for pair in self.pairs.pairs]
 
+    @property
+    def units(self) -> list[list[int]]:
+        """Numbers of the images that are predicted and fitted together: single ones, or clips."""
+        if self.definition.task != "video":
+            return [[index] for index in range(len(self))]
+        names = self.names
+        folders = groupby(range(len(self)), key=lambda index: clip_of(names[index]))
+        return [list(frames) for _, frames in folders]
+
     def __len__(self) -> int:
         return len(self.pairs.pairs)
 
     def __getitem__(self, index: int) -> BenchmarkImage:
-        """Reads an image. Raises DataError or ImageError for files that do not fit."""
+        """Reads an image with its depth. Raises DataError or ImageError for what does not fit."""
         pair, definition = self.pairs.pairs[index], self.definition
-        rgb = self._rgb(pair.rgb)
+        rgb = self.rgb(index)
         depth = self._depth(pair, rgb.shape[:2])
-        mask = None if pair.mask is None else self._mask(pair.mask, depth.shape)
+        mask = self._mask(pair.masks, depth.shape) if pair.masks else None
         if definition.image_size is not None and depth.shape != definition.image_size:
             raise DataError(
                 f"{pair.depth} is {depth.shape[1]}x{depth.shape[0]} pixels; {definition.title} is "
@@ -77,9 +107,30 @@ class BenchmarkImages:
             window = crop_window(depth.shape, definition.crop, pair.depth)
             rgb, depth = rgb[window], depth[window]
             mask = None if mask is None else mask[window]
-        return BenchmarkImage(pair.rgb, rgb, depth, valid_pixels(depth, definition.valid, mask))
+        valid = valid_pixels(depth, definition.valid, mask)
+        low, _ = definition.valid.range or (0.0, math.inf)
+        beyond = replace(definition.valid, range=(low, math.inf))
+        return BenchmarkImage(pair.rgb, rgb, depth, valid, valid_pixels(depth, beyond, mask))
 
-    def _rgb(self, name: str) -> np.ndarray:
+    def matte(self, index: int) -> np.ndarray:
+        """The alpha of an image, float32 (H, W) in [0, 1]. Raises DataError."""
+        name = self.pairs.pairs[index].depth
+        return decode_matte(self._files.read(name), name)
+
+    def points(self, index: int) -> tuple[PointPair, ...]:
+        """The pairs of points that are marked in an image. Raises DataError."""
+        pair = self.pairs.pairs[index]
+        image = posixpath.relpath(pair.rgb, posixpath.dirname(pair.depth))
+        return self._annotations.get(pair.depth, {}).get(image, ())
+
+    @cached_property
+    def _annotations(self) -> dict[str, dict[str, tuple[PointPair, ...]]]:
+        names = sorted({pair.depth for pair in self.pairs.pairs})
+        return {name: read_annotations(self._files.read(name), name) for name in names}
+
+    def rgb(self, index: int) -> np.ndarray:
+        """An image, uint8 (h, w, 3), not cropped. Raises DataError or ImageError."""
+        name = self.pairs.pairs[index].rgb
         # Depth is registered to the pixels as they are stored: no turning by EXIF tags.
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         image = decode_image(self._files.read(name), flags, name)
@@ -90,11 +141,14 @@ class BenchmarkImages:
     def _depth(self, pair: Pair, size: tuple[int, int]) -> np.ndarray:
         return decode_depth(self._files.read(pair.depth), self.definition.depth, size, pair.depth)
 
-    def _mask(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        mask = _read_npy(self._files.read(name), name)
-        if mask.shape != shape:
-            raise DataError(f"{name} has the shape {mask.shape}, its depth {shape}")
-        return mask.astype(bool)
+    def _mask(self, names: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
+        chosen = np.ones(shape, bool)
+        for name in names:
+            mask = decode_mask(self._files.read(name), name)
+            if mask.shape != shape:
+                raise DataError(f"{name} has the shape {mask.shape}, its depth {shape}")
+            chosen &= mask
+        return chosen
 
 
 def open_benchmark(
@@ -113,45 +167,6 @@ def open_benchmark(
     if not pairs.pairs:
         raise DataError(f"{files.root}: no image with depth for {definition.title}")
     return BenchmarkImages(definition, files, pairs)
-
-
-def decode_depth(data: bytes, how: DepthFormat, size: tuple[int, int], name: str) -> np.ndarray:
-    """A depth file as float32 (H, W) metres, 0 where it is not finite.
-
-    `size` is the (height, width) of raw files, which have no header: that of their image.
-    Raises DataError for a file of another kind or size.
-    """
-    if how.format == "png":
-        try:
-            stored = decode_image(data, cv2.IMREAD_UNCHANGED, name)
-        except ImageError as error:
-            raise DataError(str(error)) from error
-        if stored.dtype != np.uint16 or stored.ndim != 2:
-            raise DataError(f"{name} must be a grey PNG of 16 bits, is {stored.dtype}")
-    elif how.format == "float32":
-        if len(data) != 4 * size[0] * size[1]:
-            raise DataError(
-                f"{name} has {len(data)} bytes; depth of its image, {size[1]}x{size[0]} pixels, "
-                f"would have {4 * size[0] * size[1]}"
-            )
-        stored = np.frombuffer(data, "<f4").reshape(size)
-    else:
-        stored = _read_npy(data, name)
-    # Divided in float64 and rounded once, like the reference: ends of the range are float32 too.
-    scaled = stored if how.divisor == 1 else stored / np.float64(how.divisor)
-    depth = scaled.astype(np.float32)
-    return np.where(np.isfinite(depth), depth, np.float32(0))
-
-
-def _read_npy(data: bytes, name: str) -> np.ndarray:
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{name} is not a .npy file: {error}") from error
-    array = array.squeeze(-1) if array.ndim == 3 and array.shape[-1] == 1 else array
-    if array.ndim != 2 or array.dtype.kind not in "fiub":
-        raise DataError(f"{name} must hold one number a pixel, has {array.shape} {array.dtype}")
-    return array
 
 
 def crop_window(shape: tuple[int, ...], crop: Crop, name: str) -> tuple[slice, slice]:

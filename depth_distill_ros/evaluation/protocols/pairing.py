@@ -5,10 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from depth_distill_ros.errors import DataError
-from depth_distill_ros.evaluation.protocols.definition import Definition, Layout
+from depth_distill_ros.evaluation.protocols.definition import Definition, Layout, Video
+from depth_distill_ros.evaluation.protocols.nearest import NearestFiles
 
 ANY_FOLDER = r"(?P<below>(?:.*/)?)"
 """Layouts hold at any depth below the root: an archive may have a folder around everything."""
@@ -16,11 +18,11 @@ ANY_FOLDER = r"(?P<below>(?:.*/)?)"
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its depth, as paths from the root; `mask` where the benchmark has masks."""
+    """An image and what it is compared with, as paths from the root; `masks` where there are some."""
 
     rgb: str
     depth: str
-    mask: str | None = None
+    masks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def find_pairs(names: list[str], definition: Definition, where: Path) -> Pairs:
             )
         pairs = [pair for pair in candidates if pair.depth in available]
         _check_masks(pairs, available, where)
+        if definition.video is not None:
+            pairs = _clips(pairs, definition.video)
         return Pairs(pairs, dropped, "all files of the layout")
     examples = " or ".join(layout.rgb for layout in definition.layouts)
     raise DataError(
@@ -64,39 +68,61 @@ def find_pairs(names: list[str], definition: Definition, where: Path) -> Pairs:
 
 def _candidates(names: list[str], layout: Layout) -> list[Pair]:
     pattern = re.compile(ANY_FOLDER + layout.rgb)
+    nearest = None if layout.tolerance is None else NearestFiles(names, layout.tolerance)
     pairs = []
     for name in names:
         if match := pattern.fullmatch(name):
             groups = match.groupdict()
             below = groups["below"]
-            mask = None if layout.mask is None else below + layout.mask.format(**groups)
-            pairs.append(Pair(name, below + layout.depth.format(**groups), mask))
+            if nearest is None:
+                depth = below + layout.depth.format(**groups)
+            else:
+                depth = nearest(layout.depth, groups, below)
+            masks = tuple(below + mask.format(**groups) for mask in layout.mask)
+            pairs.append(Pair(name, depth, masks))
     return pairs
+
+
+def clip_of(image: str) -> str:
+    """What the frames of a clip have in common: the folder that they are in."""
+    return posixpath.dirname(image)
+
+
+def _clips(pairs: list[Pair], video: Video) -> list[Pair]:
+    chosen = slice(video.start, video.start + video.frames)
+    folders = groupby(pairs, key=lambda pair: clip_of(pair.rgb))
+    return [pair for _, frames in folders for pair in list(frames)[chosen]]
 
 
 def read_split(path: str | Path, names: list[str], definition: Definition, where: Path) -> Pairs:
     """Pairs from a text file with `rgb depth` a line, paths from the root.
 
-    A third column is the mask where the benchmark has masks, and is not read otherwise (Marigold's
-    lists have other things there). Depth `None` means that there is none. Raises DataError for a
-    list that cannot be read, or names files that are absent.
+    Further columns are the masks where the benchmark has masks, and are not read otherwise
+    (Marigold's lists have other things there). Depth `None` means that there is none. A line that
+    is the path of an image, spaces and all, stands for the pair that a layout makes of it. Raises
+    DataError for a list that cannot be read, or names files that are absent.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the split {path} cannot be read: {error}") from error
     available, pairs, dropped = set(names), [], []
+    by_layout = _pairs_by_image(names, definition)
+    masks = len(definition.layouts[0].mask)
     for number, line in enumerate(lines, 1):
         words = [posixpath.normpath(word) for word in line.split()]
         if not words or line.lstrip().startswith("#"):
             continue
-        if len(words) < 2 + definition.masked:
-            columns = "rgb, depth and mask" if definition.masked else "rgb and depth"
+        if known := by_layout.get(posixpath.normpath(line.strip())):
+            pairs.append(known)
+            continue
+        if len(words) < 2 + masks:
+            columns = "rgb, depth and mask" if masks else "rgb and depth"
             raise DataError(f"{path}, line {number}: expected the paths of {columns}")
         if words[1] == "None":
             dropped.append(words[0])
             continue
-        pair = Pair(words[0], words[1], words[2] if definition.masked else None)
+        pair = Pair(words[0], words[1], tuple(words[2 : 2 + masks]))
         absent = [file for file in (pair.rgb, pair.depth) if file not in available]
         if absent:
             raise DataError(f"{path}, line {number}: {where} holds no file {absent[0]}")
@@ -107,7 +133,14 @@ def read_split(path: str | Path, names: list[str], definition: Definition, where
     return Pairs(pairs, dropped, f"split file {path}")
 
 
+def _pairs_by_image(names: list[str], definition: Definition) -> dict[str, Pair]:
+    available = set(names)
+    candidates = (pair for layout in definition.layouts for pair in _candidates(names, layout))
+    return {pair.rgb: pair for pair in candidates if pair.depth in available}
+
+
 def _check_masks(pairs: list[Pair], available: set[str], where: Path) -> None:
     for pair in pairs:
-        if pair.mask is not None and pair.mask not in available:
-            raise DataError(f"{where} holds no mask {pair.mask} for {pair.rgb}")
+        for mask in pair.masks:
+            if mask not in available:
+                raise DataError(f"{where} holds no mask {mask} for {pair.rgb}")

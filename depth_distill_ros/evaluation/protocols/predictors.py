@@ -25,6 +25,7 @@ import hashlib
 import importlib.util
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, get_args
 
@@ -36,8 +37,15 @@ from depth_distill_ros.evaluation.metrics import Space
 ATTRIBUTES = ("name", "checkpoint", "space", "resolution")
 
 
+Frame = tuple[np.ndarray, str, float]
+"""Of a clip: uint8 RGB (H, W, 3), the image's path as below, and seconds since the first frame."""
+
+
 class Predictor(Protocol):
     """A model as a benchmark sees it.
+
+    One that knows more of a video than its single images may have a method `video` too, of an
+    iterable of frames (`Frame`) to their predictions in order.
 
     Attributes:
         name: of the model, for tables.
@@ -85,6 +93,16 @@ class OwnModel:
         """The disparity in [0, 1], at the image's size; NaN where it is invalid."""
         depth_map = self._estimate(rgb, None if self._own else rgb.shape[:2])
         return np.where(depth_map.valid, depth_map.disparity, np.float32(np.nan))
+
+    def video(self, frames: Iterable[Frame]) -> Iterator[np.ndarray]:
+        """The disparity of each frame of a clip, in the way that the model was made for.
+
+        In windows, as a stream, or image by image (`inference/video.py`).
+        """
+        from depth_distill_ros.inference.video import predict_video
+
+        timed = ((rgb, stamp) for rgb, _, stamp in frames)
+        return predict_video(self._estimate, timed, native=not self._own)
 
 
 class SavedPredictions:

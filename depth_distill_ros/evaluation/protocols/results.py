@@ -12,10 +12,14 @@ from pathlib import Path
 from depth_distill_ros.errors import ConfigError, DataError
 from depth_distill_ros.evaluation.metrics import DepthErrors
 from depth_distill_ros.evaluation.protocols.scoring import ImageScore
+from depth_distill_ros.evaluation.protocols.tasks import Errors
 from depth_distill_ros.evaluation.tables import write_json
 
-ERRORS = tuple(field.name for field in fields(DepthErrors))
-COLUMNS = ("image", "pixels", "coverage", "scale", "shift", *ERRORS)
+
+def columns_of(kind: type[Errors]) -> tuple[str, ...]:
+    """The columns of the file, with errors of a kind."""
+    errors = (field.name for field in fields(kind))
+    return ("image", "pixels", "coverage", "scale", "shift", *errors)
 
 
 class Results:
@@ -32,14 +36,14 @@ class Results:
     damaged.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, object]):
+    def __init__(self, folder: Path, identity: dict[str, object], kind: type[Errors] = DepthErrors):
         self.path = folder / "images.csv"
         _check_identity(folder, identity)
-        self.scores = _read(self.path)
+        self.scores = _read(self.path, kind)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "run.json", identity)
         partial = self.path.with_name(self.path.name + ".partial")
-        rows = [COLUMNS, *map(_cells, self.scores.values())]
+        rows = [columns_of(kind), *map(_cells, self.scores.values())]
         partial.write_text("".join(map(_line, rows)), encoding="utf-8")
         os.replace(partial, self.path)
 
@@ -66,20 +70,20 @@ def _check_identity(folder: Path, identity: dict[str, object]) -> None:
         )
 
 
-def _read(path: Path) -> dict[str, ImageScore]:
+def _read(path: Path, kind: type[Errors]) -> dict[str, ImageScore]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     whole = text[: text.rfind("\n") + 1]
     try:
-        return {row["image"]: _score(row) for row in csv.DictReader(io.StringIO(whole))}
+        return {row["image"]: _score(row, kind) for row in csv.DictReader(io.StringIO(whole))}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} has a line that is no score ({error}): delete the file") from error
 
 
-def _score(row: dict[str, str]) -> ImageScore:
-    errors = DepthErrors(**{name: float(row[name]) for name in ERRORS})
+def _score(row: dict[str, str], kind: type[Errors]) -> ImageScore:
+    errors = kind(**{field.name: float(row[field.name]) for field in fields(kind)})
     numbers = {name: float(row[name]) for name in ("coverage", "scale", "shift")}
     return ImageScore(image=row["image"], pixels=int(row["pixels"]), errors=errors, **numbers)
 
@@ -87,7 +91,7 @@ def _score(row: dict[str, str]) -> ImageScore:
 def _cells(score: ImageScore) -> list[object]:
     values = asdict(score)
     values |= values.pop("errors")
-    return [values[name] for name in COLUMNS]
+    return [values[name] for name in columns_of(type(score.errors))]
 
 
 def _line(cells: list[object] | tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from depth_distill_ros.evaluation.protocols.published import (
     as_markdown,
     as_text,
     footnotes,
+    load_published,
     paper_rows,
 )
 from depth_distill_ros.evaluation.protocols.report import describe, measured_line, numbers, report
@@ -45,7 +46,7 @@ class BenchmarkOptions:
 
 
 def run_benchmarks(options: BenchmarkOptions, make_predictor: MakePredictor) -> list[Measurement]:
-    """Measures each benchmark, prints its numbers, and the paper's table at the end.
+    """Measures each benchmark, prints its numbers, and the paper's table where it has any of them.
 
     All benchmarks are opened, and refused if need be, before the first is measured. Raises
     ConfigError or DataError for options, files or predictions that do not fit.
@@ -72,7 +73,9 @@ def check_count(images: BenchmarkImages, allow_partial: bool) -> None:
     if not images.partial:
         return
     definition = images.definition
-    found = f"{images.root} has {len(images)} images with depth, {definition.title} {definition.n}"
+    counted = {"points": "pairs of points", "matte": "images with mattes"}
+    what = counted.get(definition.task, "images with depth")
+    found = f"{images.root} has {images.count} {what}, {definition.title} {definition.n}"
     if not allow_partial:
         raise DataError(
             f"{found}: get the rest, give the images that count with --split, or measure these "
@@ -82,16 +85,21 @@ def check_count(images: BenchmarkImages, allow_partial: bool) -> None:
 
 
 def _summarise(measured: list[Measurement], output: Path | None) -> None:
+    table = load_published()["columns"]
     cells = {
         item.definition.name: Cell(item.mean.abs_rel, item.mean.delta1, item.partial)
         for item in measured
+        if item.definition.name in table
     }
-    predictor = measured[0].predictor
-    rows = paper_rows(predictor.name, cells, predictor.parameters)
-    notes = [*footnotes(cells), *map(measured_line, measured)]
-    print(as_text(rows, notes))
+    about = [line for item in measured for line in (*describe(item), *numbers(item))]
+    text = "".join(f"{line}  \n" for line in about)
+    if cells:
+        predictor = measured[0].predictor
+        rows = paper_rows(predictor.name, cells, predictor.parameters)
+        notes = [*footnotes(cells), *map(measured_line, measured)]
+        print(as_text(rows, notes))
+        text = as_markdown(rows, [*notes, *about])
     if output is not None:
-        about = [line for item in measured for line in (*describe(item), *numbers(item))]
-        write_text(output / "table.md", as_markdown(rows, [*notes, *about]))
+        write_text(output / "table.md", text)
         write_json(output / "report.json", {"benchmarks": [report(item) for item in measured]})
         print(f"written: {output}")

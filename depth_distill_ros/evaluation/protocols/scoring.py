@@ -9,6 +9,9 @@ Precisely, as Marigold's evaluation does it:
 3. Depth is clipped to the definition's range, then from below at 1e-6.
 4. Errors over all valid pixels, those with p <= 0 included.
 
+5. For `boundary`, F1 of the outlines of the fitted depth, which is not clipped to the range for
+   that, over all pixels of known depth (`boundary.py`).
+
 Everything is float64. Where no valid pixel has p > 0, all are fitted: a prediction of zeros becomes
 the mean disparity. Pixels without a finite prediction are not scored; their share is reported.
 """
@@ -16,21 +19,22 @@ the mean disparity. Pixels without a finite prediction are not scored; their sha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
 
 from depth_distill_ros.errors import DataError
+from depth_distill_ros.evaluation.boundary import boundary_f1
 from depth_distill_ros.evaluation.metrics import (
     MIN_DEPTH,
     MIN_DISPARITY,
-    DepthErrors,
     Space,
     align_affine,
     depth_errors,
 )
 from depth_distill_ros.evaluation.protocols.definition import Definition, Fit
+from depth_distill_ros.evaluation.protocols.tasks import BoundaryErrors, Errors
 
 ASPECT_TOLERANCE = 0.02
 """A prediction whose sides are in another relation was not made for the image that is scored."""
@@ -41,9 +45,9 @@ class ImageScore:
     """What was measured on one image.
 
     Attributes:
-        pixels: valid pixels that were scored.
-        coverage: their share of the valid pixels; below 1 where the prediction is not finite.
-        scale, shift: of the fit, in the units of the prediction's space.
+        pixels: valid pixels, or pairs of points, that were scored.
+        coverage: their share of the valid ones; below 1 where the prediction is not finite.
+        scale, shift: of the fit, in the units of the prediction's space; 1 and 0 without one.
     """
 
     image: str
@@ -51,7 +55,7 @@ class ImageScore:
     coverage: float
     scale: float
     shift: float
-    errors: DepthErrors
+    errors: Errors
 
 
 def score_image(
@@ -61,11 +65,13 @@ def score_image(
     valid: np.ndarray,
     definition: Definition,
     space: Space,
+    known: np.ndarray | None = None,
 ) -> ImageScore:
     """Errors of a prediction, affine in disparity or depth as `space` says.
 
     prediction: float (h, w), resized bilinearly to the depth's size where it is another; depth:
-    float32 (H, W) metres; valid: bool (H, W). Raises DataError where nothing can be scored or the
+    float32 (H, W) metres; valid: bool (H, W); known: bool (H, W), the pixels among which there are
+    outlines, the valid ones by default. Raises DataError where nothing can be scored or the
     prediction has another aspect.
     """
     prediction = resize_prediction(prediction, depth.shape, name)
@@ -74,13 +80,20 @@ def score_image(
         raise DataError(f"{name}: no valid pixel" + (" has a prediction" if valid.any() else ""))
     scale, shift = fit(prediction, depth, scored, definition, space)
     metres = aligned_depth(prediction[scored], scale, shift, definition, space)
+    errors = depth_errors(metres, depth[scored].astype(np.float64))
+    if definition.task == "boundary":
+        known = (valid if known is None else known) & np.isfinite(prediction)
+        unlimited = replace(definition, clip=(0.0, math.inf))
+        outlines = np.ones(depth.shape)
+        outlines[known] = aligned_depth(prediction[known], scale, shift, unlimited, space)
+        errors = BoundaryErrors(**asdict(errors), boundary_f1=boundary_f1(outlines, depth, known))
     return ImageScore(
         image=name,
         pixels=int(np.count_nonzero(scored)),
         coverage=float(np.count_nonzero(scored) / np.count_nonzero(valid)),
         scale=scale,
         shift=shift,
-        errors=depth_errors(metres, depth[scored].astype(np.float64)),
+        errors=errors,
     )
 
 

@@ -11,11 +11,11 @@ import pytest
 from depth_distill_ros.errors import DataError, ImageError
 from depth_distill_ros.evaluation.protocols.dataset import (
     crop_window,
-    decode_depth,
     open_benchmark,
     resize_to_edge,
     valid_pixels,
 )
+from depth_distill_ros.evaluation.protocols.decoding import decode_depth
 from depth_distill_ros.evaluation.protocols.definition import (
     Crop,
     DepthFormat,

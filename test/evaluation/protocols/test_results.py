@@ -8,7 +8,7 @@ import pytest
 
 from depth_distill_ros.errors import ConfigError, DataError
 from depth_distill_ros.evaluation.metrics import DepthErrors
-from depth_distill_ros.evaluation.protocols.results import COLUMNS, Results
+from depth_distill_ros.evaluation.protocols.results import Results, columns_of
 from depth_distill_ros.evaluation.protocols.scoring import ImageScore
 
 ABOUT = {"model": "m", "checkpoint": "abc", "images": 3}
@@ -27,7 +27,7 @@ def test_scores_come_back_with_all_their_digits(tmp_path):
     assert Results(tmp_path / "new", ABOUT).scores == scores
     with open(tmp_path / "new" / "images.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS and rows[1]["image"] == "b, c.png"
+    assert tuple(rows[0]) == columns_of(DepthErrors) and rows[1]["image"] == "b, c.png"
     assert float(rows[0]["abs_rel"]) == 1 / 3
 
 

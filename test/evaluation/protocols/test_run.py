@@ -102,7 +102,7 @@ def test_a_split_file_is_for_one_benchmark(evaluate, saved, tmp_path):
     ("arguments", "message"),
     [
         (["--benchmark", "nyuv2"], "--root"),
-        (["--benchmark", "sintel", "--root", "."], "no benchmark 'sintel'"),
+        (["--benchmark", "middlebury", "--root", "."], "no benchmark 'middlebury'"),
         (["--benchmark", "nyuv2", "--root", "absent"], "no folder or archive"),
         (["--benchmark", "nyuv2", "--root", ".", "--frames", "."], "two calls"),
         (["--frames", ".", "--root", "."], "--root is for --benchmark"),

@@ -28,9 +28,11 @@ def test_a_still_scene_that_is_predicted_alike_has_no_error(make_take, plane_dep
     assert {name: len(values) for name, values in errors.items()} == {
         "abs_rel.image": 5, "delta1.image": 5, "abs_rel.clip": 5, "delta1.clip": 5,
         "tae.depth_any_video": 4, "tae.video_depth_anything": 4, "temporal_gradient": 4,
+        "boundary_f1": 5,
     }  # fmt: skip
     for name, value in tally.means()["per frame"].items():
-        assert value == pytest.approx(1.0 if name.startswith("delta1") else 0.0, abs=1e-5), name
+        best = 1.0 if name.startswith(("delta1", "boundary")) else 0.0
+        assert value == pytest.approx(best, abs=1e-5), name
     assert tally.means()[MEASURED] == {f"tae.{variant}": 0.0 for variant in VARIANTS}
 
 
@@ -145,3 +147,41 @@ def test_a_constant_disparity_has_no_fit_and_is_left_out(make_take):
 
     tally = measure(make_take([1.0] * 3), constant, METRICS)
     assert tally.frames == 0 and "cannot be aligned" in tally.left_out[0]
+
+
+def test_outlines_are_compared_after_a_fit_of_each_image(make_take, plane_depth):
+    take = make_take([1.0] * 3)
+    box = np.full(plane_depth.shape, 8.0, np.float32)
+    box[10:30, 20:40] = 2.0
+    for frame in take.frames:
+        frame.depth[:] = box
+    sharp = 1 / box
+    missed = sharp.copy()
+    missed[10:20, 20:40] = sharp[0, 0]  # the upper half: half of left and right, and another top
+    maps = {"per frame": 7 * sharp + 3, "streaming": missed}
+    tally = measure(take, lambda rgb, stamp: maps, ("boundary",))
+    means = tally.means()
+    assert means["per frame"] == {"boundary_f1": pytest.approx(1)}, "scale and shift do not count"
+    recall, precision = (0.5 + 0.5 + 0 + 1) / 4, (1 + 1 + 0 + 1) / 4
+    expected = 2 * precision * recall / (precision + recall)
+    assert means["streaming"]["boundary_f1"] == pytest.approx(expected)
+    assert tally.frames == 3 and not tally.left_out
+
+
+def test_holes_do_not_count_as_outlines_and_scattered_depth_is_left_out(make_take, plane_depth):
+    take = make_take([1.0] * 3)
+    for frame in take.frames:
+        frame.depth[15:30, 5:20] = 0  # across an outline of the box
+    holed = {"per frame": 1 / plane_depth}
+    tally = measure(take, lambda rgb, stamp: holed, ("depth", "boundary"))
+    assert tally.errors["per frame"]["boundary_f1"] == pytest.approx([1.0] * 3)
+    for frame in take.frames:
+        frame.depth[::2] = 0  # no neighbours down, and half of those across
+    tally = measure(take, lambda rgb, stamp: holed, ("depth", "boundary"))
+    assert tally.frames == 3 and "boundary_f1" not in tally.errors["per frame"]
+    assert tally.left_out == [
+        "3 frames of take from boundary F1: depth of fewer than 50% of the neighbouring pixels "
+        "can be compared"
+    ]
+    alone = measure(take, lambda rgb, stamp: holed, ("boundary",))
+    assert alone.frames == 3 and not alone.errors

@@ -104,3 +104,24 @@ def test_tables_name_what_they_are_about_and_show_the_floor(rows):
     content = report(rows, changes(rows, NAMES), about)
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["checkpoint"] == "0123456789ab" and content["window"] == 8
+
+
+def test_more_is_better_is_said_where_it_is_so(make_take):
+    found = Tally(frames=3)
+    for column, value in zip(NAMES, (0.2, 0.25, 0.1, 0.2), strict=True):
+        found.add(column, "boundary_f1", value)
+    kept = collect([make_take([])], lambda take: found)
+    change = next(each for each in changes(kept, NAMES) if each.column == "streaming")
+    assert change_line(change).endswith("boundary F1 (higher is better) +25.0 %")
+    about = About("clips", (("ours", "0123456789ab"),), NAMES, ("boundary",), window=8)
+    (table,) = tables(kept, about)
+    assert table.startswith("boundary F1, higher is better · affine in disparity, one fit an image")
+    assert table.splitlines()[2].split() == ["in_room", "1", "0.200", "0.250", "0.100", "0.200"]
+
+
+def test_a_row_without_any_error_is_dashes_and_has_no_change(make_take):
+    kept = collect([make_take([])], lambda take: Tally(frames=3))
+    assert not changes(kept, NAMES)
+    about = About("clips", (("ours", "0123456789ab"),), NAMES, ("boundary",), window=8)
+    (table,) = tables(kept, about)
+    assert table.splitlines()[2].split() == ["in_room", "0", *"––––"]

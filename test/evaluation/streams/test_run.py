@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from depth_distill_ros.cli import main
+from depth_distill_ros.evaluation.benchmarks import score_image
 from depth_distill_ros.evaluation.streams import sources
 from depth_distill_ros.evaluation.temporal import VARIANTS
+from depth_distill_ros.inference.estimator import DepthEstimator
+from depth_distill_ros.inference.video import predict_video
 
 
 def refusal(capsys, *arguments: object) -> str:
@@ -27,7 +30,9 @@ def test_clips_by_model_and_average(tmp_path, make_clips, small_model, capsys):
     assert f"split {clips} (rendered clips)" in printed and "streaming" not in printed
     assert printed.splitlines()[-1].startswith("moving objects, moving average against per frame")
     content = json.loads(output.read_text())["streams"]
-    assert content["metrics"] == ["depth", "tae", "temporal"] and content["window"] is None
+    assert (
+        content["metrics"] == ["depth", "tae", "temporal", "boundary"] and content["window"] is None
+    )
     rows = {row["name"]: row for row in content["rows"]}
     assert list(rows) == ["indoor", "outdoor", "moving objects", "static objects"]
     for name, frames, pairs in (("indoor", 8, 6), ("outdoor", 8, 7)):
@@ -61,6 +66,32 @@ def test_a_stream_model_beside_itself_and_another(
     assert len(columns) == 1 and row["n"]["tae.depth_any_video"] == 3
     assert row["errors"]["streaming"] != row["errors"]["per frame"]
     assert np.isfinite(list(row["errors"]["streaming"].values())).all()
+
+
+def test_a_video_model_has_a_column_of_the_whole_take_in_windows(
+    tmp_path, make_sequence, video_model, capsys
+):
+    output = tmp_path / "report.json"
+    data = make_sequence(tmp_path / "in_plane", frames=9, poses=True)
+    arguments = ["--frames", data, "--metrics", "depth,tae", "--output", output]
+    assert main(["evaluate", *map(str, arguments), "--model", str(video_model)]) == 0
+    printed = capsys.readouterr().out
+    assert "windows: 5 frames, 2 of them shared" in printed and "streaming" not in printed
+    assert "mean all, windows against moving average" in printed
+    content = json.loads(output.read_text())["streams"]
+    assert content["windows"] == [5, 2] and content["window"] is None
+    (row,) = content["rows"]
+    assert list(row["errors"]) == ["per frame", "windows", "moving average", "measured"]
+
+    # the column is that of predict_video on the sequence, one fit an image
+    (take,) = sources.sequences(data).takes
+    estimator = DepthEstimator.from_pretrained(video_model, "cpu")
+    video = [(frame.rgb, frame.stamp) for frame in take.frames]
+    errors = [
+        score_image(frame.rgb, frame.depth, {"": lambda rgb, found=found: found})[1][""].abs_rel
+        for frame, found in zip(take.frames, predict_video(estimator, video), strict=True)
+    ]
+    assert row["errors"]["windows"]["abs_rel.image"] == pytest.approx(np.mean(errors), rel=1e-6)
 
 
 def test_sequences_without_depth_in_metres_are_named(tmp_path, make_sequence):
