@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 HERE = Path(__file__).parent
 
@@ -46,6 +47,30 @@ def uneven_shards(tmp_path_factory) -> Path:
         image[:, : 10 * index] = np.nan
     np.save(folder / "shard-00000-rgb.npy", rgb.clip(0, 255).astype(np.uint8))
     np.save(folder / "shard-00000-depth.npy", depth.astype(np.float16))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """5 images of other sizes and shapes, two of them in a folder of their own."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(3)
+    sizes = {"a.png": (64, 96), "b.jpg": (80, 64), "c.JPG": (48, 160)}
+    sizes |= {"more/a.png": (64, 64), "more/b.webp": (70, 90)}
+    (folder / "more").mkdir()
+    for name, (height, width) in sizes.items():
+        ramp = np.linspace(0, 200, height)[:, None, None] + rng.normal(0, 9, (height, width, 3))
+        Image.fromarray(ramp.clip(0, 255).astype(np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def labels(photos, tmp_path_factory) -> Path:
+    """Pseudo-labels of ``photos``, of the bundled model's prior."""
+    from training.pseudo_labels import make_labels
+
+    folder = tmp_path_factory.mktemp("labels")
+    make_labels(photos, "prior:d3epth-tiny", folder, progress=False)
     return folder
 
 

@@ -33,23 +33,35 @@ def draw_view(height: int, width: int, data: DataConfig, rng: np.random.Generato
     return View(slice(top, top + crop_h), slice(left, left + crop_w), flipped)
 
 
-def view_sample(rgb: np.ndarray, depth: np.ndarray, size: tuple[int, int], view: View) -> Batch:
-    """The tensors of a view of an image, resized to ``size`` (height, width)."""
-    rgb, depth = rgb[view.rows, view.columns], depth[view.rows, view.columns]
+def take_view(
+    rgb: np.ndarray, values: np.ndarray, size: tuple[int, int], view: View
+) -> tuple[np.ndarray, np.ndarray]:
+    """A view of an image (H, W, 3) and of a map (H, W), resized to ``size`` (height, width); the
+    map's values are those of the nearest pixels."""
+    rgb, values = rgb[view.rows, view.columns], values[view.rows, view.columns]
     if view.flipped:
-        rgb, depth = rgb[:, ::-1], depth[:, ::-1]
+        rgb, values = rgb[:, ::-1], values[:, ::-1]
     size = (size[1], size[0])
     shrinks = rgb.shape[0] * rgb.shape[1] > size[0] * size[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     rgb = cv2.resize(np.ascontiguousarray(rgb), size, interpolation=method)
-    depth = cv2.resize(np.ascontiguousarray(depth), size, interpolation=cv2.INTER_NEAREST)
-    valid = np.isfinite(depth)
-    disparity = depth_to_disparity(np.where(valid, depth, 0))
+    return rgb, cv2.resize(np.ascontiguousarray(values), size, interpolation=cv2.INTER_NEAREST)
+
+
+def sample_of(rgb: np.ndarray, disparity: np.ndarray, valid: np.ndarray) -> Batch:
+    """The tensors of an image, its disparity of any scale and shift, and which of it is valid."""
     return {
         "rgb": torch.from_numpy(rgb).permute(2, 0, 1).float() / 127.5 - 1,
         "disparity": torch.from_numpy(normalise_disparity(disparity, valid))[None],
         "valid": torch.from_numpy(valid)[None],
     }
+
+
+def view_sample(rgb: np.ndarray, depth: np.ndarray, size: tuple[int, int], view: View) -> Batch:
+    """The tensors of a view of an image with depth, resized to ``size`` (height, width)."""
+    rgb, depth = take_view(rgb, depth, size, view)
+    valid = np.isfinite(depth)
+    return sample_of(rgb, depth_to_disparity(np.where(valid, depth, 0)), valid)
 
 
 def make_sample(

@@ -10,6 +10,7 @@ without any gives 0 with zero gradients.
 | D³epth, stage 1 | ``latent``, ``feature`` |
 | D³epth, stage 2 | ``scale_shift_invariant`` (with ``affine``), ``gradient_matching``, ``dynamic_weighting`` |
 | depth prior | ``midas`` |
+| FiffDepth | ``latent``, ``scale_shift_invariant``, ``gradient_l1`` |
 | ApDepth | ``latent``, ``frequency`` |
 | streams | ``silog``, ``affinity``, ``gradient_l1``, ``temporal_gradient`` |
 

@@ -1,7 +1,7 @@
 r"""L_grad: absolute gradients of the residual.
 
 Source: One-step video depth estimation via self-distillation, section 3.3.2 (gradient matching);
-one scale of Ranftl et al. 2020 (MiDaS), L_reg.
+FiffDepth eq. 6, on latents; one scale of Ranftl et al. 2020 (MiDaS), L_reg.
 """
 
 from __future__ import annotations
