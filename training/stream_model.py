@@ -1,9 +1,10 @@
 """Make the bundled streaming model: ``python -m training.stream_model``.
 
 Renders clips, trains the temporal head and the UNet on from the bundled ``d3epth-tiny`` by
-``config/training/tiny_stream.yaml``, measures the result on rendered clips that no step has seen
-(and on real sequences where they are given), and writes the model folder with its card. Rendering
-and training resume, so the command can be stopped and started again.
+``config/training/tiny_stream.yaml`` and then ``tiny_stream_second.yaml``, averages the weights of the
+two, measures the result on rendered clips that no step has seen (and on real sequences where they
+are given), and writes the model folder with its card. Rendering and training resume, so the command
+can be stopped and started again.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from depth_distill_ros.evaluation.streams.run import StreamOptions, run_streams
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.hub import WEIGHTS_FOLDER
 from training import stream
+from training.averaging import average_models
 from training.bundled import IMAGE_SIZE, RUNS, maker_parser, run_maker
 from training.scenes.clips import render_clips
 
 NAME, START = "d3epth-tiny-stream", "d3epth-tiny"
+PARTS = {"stream_second": 0.7, "stream": 0.3}
+"""Trainings, the latest first, by the name of recipe and run: the share of their weights."""
+
 FRAMES, UNSEEN_FRAMES = 16, 24
 SEED, UNSEEN_SEED = 5_000_000, 9_500_000
 
@@ -33,7 +38,7 @@ SEED, UNSEEN_SEED = 5_000_000, 9_500_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.stream_model``."""
     parser = maker_parser(__doc__)
-    parser.add_argument("--recipe", type=Path, default=Path("config/training/tiny_stream.yaml"))
+    parser.add_argument("--recipes", type=Path, default=Path("config/training"))
     parser.add_argument("--clips", type=int, default=480, help="training clips to render")
     parser.add_argument("--unseen", type=int, default=40, help="rendered clips to evaluate on")
     return run_maker(parser, make_model, arguments)
@@ -45,10 +50,12 @@ def make_model(options: argparse.Namespace) -> int:
     shared = {"size": IMAGE_SIZE, "tier": options.tier, "workers": options.workers}
     render_clips(clips, options.clips, FRAMES, seed=SEED, **shared)
     render_clips(unseen, options.unseen, UNSEEN_FRAMES, seed=UNSEEN_SEED, **shared)
-    status = stream.main(["--config", str(options.recipe), "--resume"])
-    if status:
-        return status
-    model = DepthModel.from_pretrained(RUNS / "stream" / "model")
+    for name in reversed(PARTS):
+        recipe = options.recipes / f"tiny_{name}.yaml"
+        if status := stream.main(["--config", str(recipe), "--resume"]):
+            return status
+    models = [DepthModel.from_pretrained(RUNS / name / "model") for name in PARTS]
+    model = average_models(models, list(PARTS.values()))
     folder = RUNS / NAME
     model.save_pretrained(folder, dtype=torch.float16)  # what is measured is what is shipped
     reports = [measured(folder, clips=unseen)]
@@ -59,6 +66,7 @@ def make_model(options: argparse.Namespace) -> int:
         clips=options.clips,
         unseen=options.unseen,
         tier=options.tier,
+        shares=" : ".join(f"{share:g}" for share in PARTS.values()),
         window=model.temporal_window,
         reports="\n\n".join(f"```\n{report.rstrip()}\n```" for report in reports),
     )
@@ -94,10 +102,11 @@ that frames may be dropped. Without a past it is a single-image head.
     python -m training.scenes.fetch
     python -m training.stream_model --clips {clips} --unseen {unseen} --tier {tier} --install
 
-From `d3epth-tiny`, UNet and head together, by `config/training/tiny_stream.yaml`, on {clips} rendered
+From `d3epth-tiny`, UNet and head together, by `config/training/tiny_stream.yaml`, which teaches the head
+to hold still, then `tiny_stream_second.yaml`, in which depth weighs more against that; on {clips} rendered
 clips of 16 frames of 256×192 pixels with moving objects, camera shake, exposure changes, dropped frames
-and cuts. The frozen autoencoder's decoder is the head's teacher beside the rendered depth. No photograph
-with depth was used.
+and cuts. The frozen autoencoder's decoder is the head's teacher beside the rendered depth. The weights
+are the average of the second model's and the first's, {shares}. No photograph with depth was used.
 
 ## Licences
 
