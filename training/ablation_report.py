@@ -28,7 +28,7 @@ def write_report(
     output: Path, reports: Reports, variants: Sequence[str], seeds: Sequence[int], steps: int
 ) -> Path:
     """Write ``ablation.json``, ``ablation.md`` and ``ablation.png``; returns the Markdown file."""
-    numbers = collect(reports, variants, seeds)
+    numbers = collect({job: reports[job] for job in reports if job[1] in seeds}, variants)
     write_json(output / "ablation.json", {"steps": steps, "seeds": list(seeds), "sets": numbers})
     text = "\n".join(markdown(numbers, variants, seeds, steps))
     (output / "ablation.md").write_text(text + "\n", encoding="utf-8")
@@ -36,10 +36,11 @@ def write_report(
     return output / "ablation.md"
 
 
-def collect(reports: Reports, variants: Sequence[str], seeds: Sequence[int]) -> list[dict]:
-    """One entry a test set: its name, n, alignment, and AbsRel and δ1 by variant and seed."""
+def collect(reports: Reports, variants: Sequence[str]) -> list[dict]:
+    """One entry a test set: its name, n, alignment, and AbsRel and δ1 by variant, of its seeds in
+    order."""
     sets: list[dict] = []
-    first = reports[variants[0], seeds[0]]["benchmarks"]
+    first = next(iter(reports.values()))["benchmarks"]
     for place, benchmark in enumerate(first):
         for setting, row in benchmark["means"].items():
             if setting == "all":
@@ -53,8 +54,9 @@ def collect(reports: Reports, variants: Sequence[str], seeds: Sequence[int]) -> 
             }
             for variant in variants:
                 errors = [
-                    reports[variant, seed]["benchmarks"][place]["means"][setting]["errors"]["model"]
-                    for seed in seeds
+                    report["benchmarks"][place]["means"][setting]["errors"]["model"]
+                    for (name, _), report in sorted(reports.items())
+                    if name == variant
                 ]
                 entry["variants"][variant] = {
                     name: [error[name] for error in errors] for name in ("abs_rel", "delta1")
@@ -67,7 +69,7 @@ def markdown(
     numbers: Sequence[dict], variants: Sequence[str], seeds: Sequence[int], steps: int
 ) -> list[str]:
     """The table as lines of Markdown: AbsRel / δ1 in %, mean ± standard deviation over seeds."""
-    titles = [f"{entry['setting']} ({_short(entry['split'])}, n {entry['n']})" for entry in numbers]
+    titles = [set_title(entry) for entry in numbers]
     lines = [
         f"{steps} optimiser steps a variant, seeds {', '.join(map(str, seeds))}; "
         f"AbsRel / δ1 in %, mean ± standard deviation over seeds; {numbers[0]['alignment']}.",
@@ -77,18 +79,25 @@ def markdown(
     ]
     for variant in variants:
         name, nyu, kitti = PAPER[variant]
-        cells = [_cell(entry["variants"][variant]) for entry in numbers]
+        cells = [cell(entry["variants"][variant]) for entry in numbers]
         lines.append(f"| {variant} ({name}) | " + " | ".join([*cells, nyu, kitti]) + " |")
     return lines
 
 
-def _cell(values: dict[str, list[float]]) -> str:
-    return " / ".join(_spread(values[name]) for name in ("abs_rel", "delta1"))
+def set_title(entry: dict) -> str:
+    """Heading of a test set's column."""
+    return f"{entry['setting']} ({_short(entry['split'])}, n {entry['n']})"
 
 
-def _spread(values: Sequence[float]) -> str:
-    text = f"{100 * mean(values):.1f}"
-    return f"{text} ± {100 * stdev(values):.1f}" if len(values) > 1 else text
+def cell(values: dict[str, list[float]]) -> str:
+    """AbsRel / δ1 of the seeds, in %."""
+    return " / ".join(spread(values[name]) for name in ("abs_rel", "delta1"))
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Mean ± standard deviation, in %; of one value itself."""
+    text = f"{100 * mean(values):.{digits}f}"
+    return f"{text} ± {100 * stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
 def _short(split: str) -> str:

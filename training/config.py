@@ -13,7 +13,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 Recipe = TypeVar("Recipe")
 
 
-ClipKind = Literal["clips", "virtual_kitti_clips"]
+ClipKind = Literal["clips", "virtual_kitti_clips", "video_frames"]
 StillKind = Literal["shards", "hypersim", "virtual_kitti", "frames", "stream"]
 DataKind = Literal[StillKind, ClipKind]
 
@@ -44,8 +44,9 @@ class DataConfig:
     Attributes:
         kind: "shards" are rendered scenes; "hypersim" and "virtual_kitti" are official layouts or
             what their preparation commands wrote; "frames" is a folder of RGB-D sequences of your
-            own; "stream" is any prepared data set. For ``training.stream``:
-            "clips" are rendered streams of frames, "virtual_kitti_clips" stretches of the drives.
+            own; "stream" is any prepared data set. For methods that learn from clips:
+            "clips" are rendered streams of frames, "virtual_kitti_clips" stretches of the drives,
+            "video_frames" folders of images, one a video, without depth.
         folder: where the data set lies; a prepared one may also be a URL.
         list: file with the frames to take of an official layout, one a line; empty takes all of
             the training split.

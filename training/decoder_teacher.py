@@ -18,25 +18,44 @@ def decoder_teacher(model: DepthModel) -> DepthModel:
     The parts are the model's own, not copies.
     """
     config = dataclasses.replace(model.config, decoder="autoencoder")
-    return DepthModel(config, model.unet, model.autoencoder, model.prior, None, model.prompt)
+    return DepthModel(
+        config,
+        model.unet,
+        model.autoencoder,
+        model.prior,
+        prompt=model.prompt,
+        image_encoder=model.image_encoder,
+    )
 
 
 @torch.no_grad()
 def decode_with_features(
-    teacher: DepthModel, latents: torch.Tensor
+    teacher: DepthModel,
+    latents: torch.Tensor,
+    context: torch.Tensor | None,
+    frames: int,
+    chosen: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Disparity (B, 1, H, W), about [-1, 1], and the decoder's features (B, C, h, w).
+    """Disparity (N, 1, H, W), about [-1, 1], and the decoder's features (N, C, h, w).
 
     Args:
         teacher: of ``decoder_teacher``.
-        latents: the UNet's input, of ``DepthModel.encode``.
+        latents: the UNet's input of all images, of ``DepthModel.encode``.
+        context: of ``DepthModel.context``.
+        frames: of a clip that the UNet sees at once; 1 spares it the images that are not chosen.
+        chosen: numbers of N images, (clips, n): those of a clip are decoded at once.
     """
     features: list[torch.Tensor] = []
     hook = _last_block(teacher.autoencoder).register_forward_hook(
         lambda _module, _inputs, output: features.append(output)
     )
+    which = chosen.flatten()
     try:
-        disparity = teacher.decode(teacher.predict_latents(latents))
+        if frames == 1:
+            predicted = teacher.predict_latents(latents[which])
+        else:
+            predicted = teacher.predict_latents(latents, context=context, frames=frames)[which]
+        disparity = teacher.decode(predicted, chosen.shape[1])
     finally:
         hook.remove()
     return disparity.float(), features[0].float()

@@ -37,6 +37,7 @@ DATA_SETS = {
         "cc-by-nc-sa-3.0",
     ),
     "clips": ("Rendered clips", "python -m training.scenes", ""),
+    "video_frames": ("Videos", "", ""),
 }
 """Name, place and licence of a kind of data, as its publishers state them; empty: not ours to say."""
 

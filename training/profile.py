@@ -29,7 +29,20 @@ from training.processes import Processes, process_state
 from training.timing import PHASES, recording
 from training.trainer import trial_steps
 
-COMMANDS = ("stage1", "stage2", "teacher", "prior", "autoencoder")
+COMMANDS = {
+    "stage1": "Stage1",
+    "stage2": "Stage2",
+    "teacher": "Teacher",
+    "prior": "Prior",
+    "autoencoder": "Autoencoder",
+    "stream": "Stream",
+    "fiffdepth": "FiffDepth",
+    "apdepth": "ApDepth",
+    "video_teacher": "VideoTeacher",
+    "video_stage1": "VideoStage1",
+    "video_stage2": "VideoStage2",
+}
+"""Training commands, and what the names of their recipe and objective begin with."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +144,16 @@ def profile(command: str, recipe: CommonConfig, steps: int = 5, warmup: int = 2)
 
 def objective_class(command: str) -> type:
     """The objective of a training command."""
-    return getattr(
-        importlib.import_module(f"training.{command}"), f"{command.capitalize()}Objective"
-    )
+    return getattr(importlib.import_module(f"training.{command}"), f"{COMMANDS[command]}Objective")
 
 
 def recipe_class(command: str) -> type[CommonConfig]:
     """The recipe of a training command."""
-    return getattr(importlib.import_module(f"training.{command}"), f"{command.capitalize()}Recipe")
+    return getattr(importlib.import_module(f"training.{command}"), f"{COMMANDS[command]}Recipe")
 
 
 def find_command(path: Path) -> str:
-    """The training command whose recipe a file is, going by the keys in it.
+    """The training command whose recipe a file is: its name ends in it, or the keys are its own.
 
     Raises:
         ConfigError: the file cannot be read, or is no command's recipe.
@@ -152,7 +163,8 @@ def find_command(path: Path) -> str:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"the recipe {path} cannot be read: {error}") from error
     keys = set(content) if isinstance(content, dict) else set()
-    for command in COMMANDS:
+    named = [name for name in COMMANDS if path.stem == name or path.stem.endswith(f"_{name}")]
+    for command in sorted(named, key=len, reverse=True) or COMMANDS:
         if keys and keys <= {field.name for field in dataclasses.fields(recipe_class(command))}:
             return command
     raise ConfigError(f"{path} is the recipe of none of {', '.join(COMMANDS)}: give --command")

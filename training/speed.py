@@ -63,9 +63,9 @@ def apply_speed(objective: Objective, speed: SpeedConfig) -> Applied:
     frozen = frozen_networks(objective)
     dtype = getattr(torch, speed.frozen_dtype)
     if dtype != torch.float32:
-        saved = set(map(id, getattr(objective, "model", nn.Module()).modules()))
+        saved = set(map(id, getattr(objective, "model", nn.Module()).parameters()))
         for network in frozen:
-            if id(network) in saved:
+            if not saved.isdisjoint(map(id, network.parameters())):
                 applied.keep(network)
             _lower_precision(network, dtype)
     if speed.channels_last:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +27,10 @@ from depth_distill_ros.models.dpt_head import DPTHead
 from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.presets import build_head
 from depth_distill_ros.models.temporal import Past, clip_ages
+from depth_distill_ros.models.video_unet import is_video
 from training.command import run_command
-from training.config import ClipKind, CommonConfig
+from training.config import CommonConfig
+from training.data.clips import check_clip_kinds
 from training.data.views import Batch
 from training.decoder_teacher import decode_with_features, decoder_teacher
 from training.history import next_stage
@@ -44,7 +46,6 @@ from training.losses.temporal_gradient import count_temporal, temporal_gradient_
 from training.objective import Counts, Losses, Objective
 from training.timing import span
 
-CLIP_KINDS = set(get_args(ClipKind))
 RANGE = 2.0  # of targets in [-1, 1]
 
 
@@ -72,7 +73,8 @@ class StreamRecipe(CommonConfig):
         temporal_threshold: share of the target's range beyond which a pixel's change between two
             frames is not matched; 0.05 in Video Depth Anything.
         teacher_weight: of the distillation from the frozen decoder; 0 turns it off.
-        teacher_frames: frames of a clip, drawn at random, that the teacher decodes; 0 takes all.
+        teacher_frames: frames of a clip, in a row, drawn at random, that the teacher decodes; 0
+            takes all.
         feature_weight: λ1 of the paper, on the affinity of features.
         gradient_weight: λ2 of the paper, on the teacher's gradients.
         unet_rate: share of the learning rate that the UNet trains with.
@@ -102,21 +104,26 @@ class StreamRecipe(CommonConfig):
 class StreamObjective(Objective):
     """Losses on clips at once; the head attends to the past alone."""
 
+    command, whole_clips = "training.stream", False  # does the UNet see all of a clip at once?
+
     def __init__(self, recipe: StreamRecipe):
         super().__init__()
         self._recipe = recipe
         _check(recipe)
         start = load_model(recipe.model)
+        if is_video(start.unet) != self.whole_clips:
+            other = "training.stream" if self.whole_clips else "training.video_stage2"
+            raise ConfigError(f"a head for {start.config.name} is trained by {other}")
         torch.manual_seed(recipe.run.seed)
         head = temporal_head(start, recipe)
         config = dataclasses.replace(start.config, name=recipe.name, decoder="head")
-        history = next_stage(start.provenance, "training.stream", recipe)
+        history = next_stage(start.provenance, self.command, recipe)
         self._whole = recipe.train == "unet+head"
         unet = copy.deepcopy(start.unet) if self._whole and recipe.teacher_weight else start.unet
-        self.model = DepthModel(
-            config, unet, start.autoencoder, start.prior, head, start.prompt, history
-        )
-        self.freeze(*(m for m in (start.autoencoder, start.prior) if m is not None))
+        frozen = (start.autoencoder, start.prior, start.image_encoder)
+        parts = (unet, *frozen[:2], head, start.prompt, history, frozen[2])
+        self.model = DepthModel(config, *parts)
+        self.freeze(*(m for m in frozen if m is not None))
         # The head reads the blocks; the UNet's own output is not used.
         self.freeze(*((unet.conv_norm_out, unet.conv_out) if self._whole else (unet,)))
         self._teacher = decoder_teacher(start) if recipe.teacher_weight else None
@@ -128,6 +135,10 @@ class StreamObjective(Objective):
         if ".unet." in parameter_name:
             return self._recipe.unet_rate
         return 1.0 if ".temporal." in parameter_name else self._recipe.head_rate
+
+    def in_unit_range(self, maps: torch.Tensor) -> torch.Tensor:
+        """The teacher's disparity of clips, (B, T, 1, H, W) about [-1, 1], in [0, 1]."""
+        return (maps / 2 + 0.5).clamp(0, 1)
 
     def blocks(self) -> list[nn.Module]:
         """The UNet's blocks, where it trains."""
@@ -153,12 +164,13 @@ class StreamObjective(Objective):
     ) -> Losses:
         """ "ssi", "gradient", "anchor", "temporal", of the teacher "silog", "feature" and
         "teacher_gradient", and their weighted sum."""
-        images = batch["rgb"].flatten(0, 1)
+        images, frames = batch["rgb"].flatten(0, 1), batch["rgb"].shape[1]
         with span("encode"), torch.no_grad():
             latents, guide = self.model.encode(images)
+            seen = (latents, self.model.context(images), frames if self.whole_clips else 1)
         with span("student"):
             with torch.set_grad_enabled(self._whole):
-                features = self.model.features_from(latents)
+                features = self.model.features_from(*seen)
             ages = clip_ages(batch["stamps"], self._recipe.window, batch["starts"])
             fused, _ = self.model.head.fuse(features, Past.of_ages(ages), None)
             predicted = self.model.head.refine_map(fused, guide)
@@ -170,7 +182,7 @@ class StreamObjective(Objective):
             + recipe.temporal_weight * losses["temporal"]
         )
         if self._teacher is not None:
-            taught = self._teacher_losses(latents, fused, predicted, generators)
+            taught = self._teacher_losses(seen, fused, predicted, generators)
             losses |= taught
             loss = loss + recipe.teacher_weight * (
                 taught["silog"]
@@ -203,22 +215,24 @@ class StreamObjective(Objective):
 
     def _teacher_losses(
         self,
-        latents: torch.Tensor,
+        seen: tuple[torch.Tensor, torch.Tensor | None, int],
         fused: torch.Tensor,
         predicted: torch.Tensor,
         generators: Sequence[torch.Generator],
     ) -> Losses:
         """Of frames drawn for each clip by its own generator; all maps in [0, 1]."""
-        chosen = _drawn(len(latents), generators, self._recipe.teacher_frames)
+        chosen = _drawn(len(fused), generators, self._recipe.teacher_frames)
         with span("teacher"):
-            taught, features = decode_with_features(self._teacher, latents[chosen])
-        student = _sized(predicted[chosen], taught) / 2 + 0.5
-        taught = (taught / 2 + 0.5).clamp(0, 1)
+            taught, features = decode_with_features(self._teacher, *seen, chosen)
+        student = _sized(predicted[chosen.flatten()], taught) / 2 + 0.5
+        student, taught = (maps.unflatten(0, chosen.shape) for maps in (student, taught))
+        taught = self.in_unit_range(taught)
         everywhere = torch.ones_like(taught, dtype=torch.bool)
+        frames = (maps.flatten(0, 1) for maps in (student, taught, everywhere))
         return {
             "silog": silog_loss(student, taught, everywhere),
-            "feature": affinity_loss(fused[chosen], features),
-            "teacher_gradient": gradient_l1_loss(student, taught, everywhere),
+            "feature": affinity_loss(fused[chosen.flatten()], features),
+            "teacher_gradient": gradient_l1_loss(*frames),
         }
 
     def save_model(self, folder: Path) -> None:
@@ -251,12 +265,7 @@ def temporal_head(model: DepthModel, recipe: StreamRecipe) -> DPTHead:
 
 
 def _check(recipe: StreamRecipe) -> None:
-    kinds = {part.kind for part in recipe.data.mix} or {recipe.data.kind}
-    if not kinds <= CLIP_KINDS:
-        raise ConfigError(
-            f"training.stream learns from clips, and data.kind is {min(kinds - CLIP_KINDS)}: "
-            f"take {' or '.join(sorted(CLIP_KINDS))}"
-        )
+    check_clip_kinds(recipe.data)
     if recipe.window < 2:
         raise ConfigError(f"window is {recipe.window}: a head in time needs at least 2 frames")
     if not (recipe.label_weight or recipe.teacher_weight):
@@ -264,13 +273,13 @@ def _check(recipe: StreamRecipe) -> None:
 
 
 def _drawn(frames: int, generators: Sequence[torch.Generator], count: int) -> torch.Tensor:
-    """Numbers of ``count`` frames of each clip (0: all) among those of all clips."""
+    """Numbers (clips, count) of frames in a row of each clip (0: all) among those of all clips."""
     length = frames // len(generators)
-    chosen = [
-        clip * length + torch.randperm(length, generator=generator)[: count or length]
-        for clip, generator in enumerate(generators)
-    ]
-    return torch.cat(chosen)
+    count = min(count or length, length)
+    places = length - count + 1
+    firsts = [torch.randperm(places, generator=generator)[0] for generator in generators]
+    clips = torch.arange(len(generators)) * length
+    return (clips + torch.stack(firsts))[:, None] + torch.arange(count)
 
 
 def _sized(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -121,7 +121,8 @@ def _each_frame(unet: nn.Module, context: torch.Tensor) -> Iterator[None]:
     """diffusers' network takes one embedding a clip and repeats it; its attentions take many."""
 
     def replace(_module: nn.Module, arguments: tuple, named: dict) -> tuple[tuple, dict]:
-        return arguments, named | {"encoder_hidden_states": context}
+        # The network may compute in another type than what it was given (``training.speed``).
+        return arguments, named | {"encoder_hidden_states": context.to(arguments[0].dtype)}
 
     blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
     attentions = [a for block in blocks for a in getattr(block, "attentions", ())]

@@ -35,6 +35,18 @@ def shards(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def described_shards(shards, tmp_path_factory) -> Path:
+    """The same shards with the descriptions that the evaluation reads."""
+    folder = tmp_path_factory.mktemp("described")
+    for path in shards.glob("*.npy"):
+        (folder / path.name).symlink_to(path)
+        if path.name.endswith("-rgb.npy"):
+            info = [{"kind": "indoor/room"}] * len(np.load(path, mmap_mode="r"))
+            (folder / path.name.replace("-rgb.npy", "-info.json")).write_text(json.dumps(info))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def uneven_shards(tmp_path_factory) -> Path:
     """12 images of 64×128, of which the k-th has no depth in its first 10 · k columns."""
     folder = tmp_path_factory.mktemp("uneven")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
@@ -30,7 +29,7 @@ REPORTS = {
 
 
 def test_means_and_spreads_by_hand():
-    numbers = collect(REPORTS, ["baseline", "two-stage"], [1, 2])
+    numbers = collect(REPORTS, ["baseline", "two-stage"])
     assert [entry["setting"] for entry in numbers] == ["indoor"]  # the mean of all is left out
     assert numbers[0]["variants"]["baseline"]["abs_rel"] == [0.20, 0.24]
     lines = markdown(numbers, ["baseline", "two-stage"], [1, 2], steps=400)
@@ -63,20 +62,8 @@ def test_kd_is_full_and_unknown_variants_are_refused(capsys):
     assert "give frames, shards, or both" in capsys.readouterr().err
 
 
-def with_info(shards: Path, folder: Path) -> Path:
-    """The shards with the descriptions that the evaluation reads."""
-    folder.mkdir()
-    for path in shards.glob("*.npy"):
-        (folder / path.name).symlink_to(path)
-        if path.name.endswith("-rgb.npy"):
-            info = [{"kind": "indoor/room"}] * len(np.load(path, mmap_mode="r"))
-            (folder / path.name.replace("-rgb.npy", "-info.json")).write_text(json.dumps(info))
-    return folder
-
-
 @pytest.mark.slow
-def test_the_command_trains_evaluates_and_goes_on(shards, tmp_path):
-    unseen = with_info(shards, tmp_path / "unseen")
+def test_the_command_trains_evaluates_and_goes_on(shards, described_shards, tmp_path):
     recipe = {
         "output": str(tmp_path / "ablation"),
         "stage1": str(RECIPES / "debug_stage1.yaml"),
@@ -86,7 +73,7 @@ def test_the_command_trains_evaluates_and_goes_on(shards, tmp_path):
         "seeds": [1],
         "steps": 2,
         "processes": 2,
-        "shards": str(unseen),
+        "shards": str(described_shards),
     }
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))

@@ -15,7 +15,17 @@ from depth_distill_ros.models.components import load_component
 from training.stage1 import Stage1Objective, Stage1Recipe
 
 RECIPES = Path(__file__).parents[2] / "config" / "training"
-COMMANDS = ["autoencoder", "prior", "teacher", "stage1", "stage2", "stream"]
+OF_CLIPS = ["stream", "video_teacher", "video_stage1", "video_stage2"]
+COMMANDS = [
+    "autoencoder",
+    "prior",
+    "teacher",
+    "stage1",
+    "stage2",
+    "apdepth",
+    "fiffdepth",
+    *OF_CLIPS,
+]
 
 
 def run(command: str, output: Path, shards: Path, *overrides: str) -> int:
@@ -26,8 +36,12 @@ def run(command: str, output: Path, shards: Path, *overrides: str) -> int:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_debug_recipes_train_and_their_models_load(command, shards, uneven_clips, tmp_path):
-    assert run(command, tmp_path, uneven_clips if command == "stream" else shards) == 0
+def test_debug_recipes_train_and_their_models_load(
+    command, shards, uneven_clips, photos, labels, tmp_path
+):
+    more = ("--photos.folder", str(photos), "--photos.labels", str(labels))
+    more = more if command == "fiffdepth" else ()
+    assert run(command, tmp_path, uneven_clips if command in OF_CLIPS else shards, *more) == 0
     if command in ("autoencoder", "prior"):
         assert load_component(tmp_path / "model", command) is not None
         return

@@ -44,12 +44,11 @@ def test_spans_are_recorded_only_inside_a_recording_and_end_with_errors():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_command_of_a_recipe_is_found_by_its_keys(command):
-    assert find_command(RECIPES / f"debug_{command}.yaml") in COMMANDS
+def test_the_command_of_a_recipe_is_found_by_name_or_keys(command):
+    assert find_command(RECIPES / f"debug_{command}.yaml") == command
     keys = {field.name for field in dataclasses.fields(recipe_class(command))}
     assert {"run", "data", "speed"} < keys
     if command in ("stage1", "stage2"):
-        assert find_command(RECIPES / f"debug_{command}.yaml") == command
         assert find_command(RECIPES / f"d3epth_{command}.yaml") == command
 
 

@@ -17,8 +17,27 @@ COMMANDS = {
     "stage1": "Stage1Recipe",
     "stage2": "Stage2Recipe",
     "stream": "StreamRecipe",
+    "apdepth": "ApDepthRecipe",
+    "fiffdepth": "FiffDepthRecipe",
+    "video_teacher": "VideoTeacherRecipe",
+    "video_stage1": "VideoStage1Recipe",
+    "video_stage2": "VideoStage2Recipe",
 }
-WHOLE_NAMES = {"d2epth": "stage2", "tiny_ablation": None}
+WHOLE_NAMES = {
+    "d2epth": "stage2",
+    "tiny_ablation": None,
+    "tiny_methods": None,
+    "apdepth_stage1": "apdepth",
+    "apdepth_stage2": "apdepth",
+    "tiny_apdepth_stage2": "apdepth",
+    "tiny_stream_second": "stream",
+    "tiny_video": "video_stage1",
+    **{
+        f"{scale}video_{name}": f"video_{name}"
+        for scale in ("", "debug_", "tiny_")
+        for name in ("teacher", "stage1", "stage2")
+    },
+}
 """Recipes whose name does not end in their command; None: not a training command's recipe."""
 
 
@@ -64,6 +83,42 @@ def test_the_stages_hand_on():
     assert (one.student, one.autoencoder, one.pairs) == ("sdxs09", "tiny", "full")
     assert two.model == f"{one.run.output}/model"
     assert large.model == one.teacher and "disparity" in one.teacher
+
+
+def test_apdepths_values():
+    one, two = (parse(RECIPES / f"apdepth_stage{stage}.yaml") for stage in (1, 2))
+    assert (one.stage, one.run.steps, two.stage, two.run.steps) == (1, 24000, 2, 1000)
+    for recipe in (one, two):
+        optimizer = recipe.optimizer
+        assert (optimizer.learning_rate, optimizer.weight_decay) == (3e-5, 0)
+        assert (optimizer.schedule, optimizer.warmup_steps) == ("exponential", 100)
+        assert optimizer.final_ratio == 0.01
+        assert recipe.run.batch_size == 32 and recipe.data.size == (480, 640)
+        assert [(part.share, part.size) for part in recipe.data.mix] == [
+            (0.9, None),
+            (0.1, (352, 1216)),
+        ]
+    assert two.model == f"{one.run.output}/model"
+    assert (two.latent_weight, two.frequency_weight, two.frequency_power) == (0, 0.5, 1)
+    tiny = [parse(RECIPES / f"tiny_apdepth{end}.yaml") for end in ("", "_stage2")]
+    assert tiny[1].model == f"{tiny[0].run.output}/model" and tiny[1].stage == 2
+
+
+def test_the_values_of_one_step_video_depth():
+    one, two = (parse(RECIPES / f"video_stage{stage}.yaml") for stage in (1, 2))
+    for recipe in (one, two):
+        assert (recipe.optimizer.learning_rate, recipe.optimizer.weight_decay) == (1e-5, 0)
+        assert (recipe.run.batch_size, recipe.run.micro_batch) == (16, 1)
+        assert recipe.run.steps == -(-55_000 // recipe.run.batch_size)
+        assert not recipe.train_temporal
+    assert (one.teacher_steps, one.gradient_share, one.start) == (5, 0.5, "image")
+    assert (two.teacher_weight, two.feature_weight, two.gradient_weight) == (1, 0.1, 2)
+    assert two.label_weight == two.anchor_weight == two.temporal_weight == 0
+    assert two.model == f"{one.run.output}/model"
+    names = ("video_teacher", "video", "video_stage2")
+    first, second, third = (parse(RECIPES / f"tiny_{name}.yaml") for name in names)
+    assert second.teacher == f"{first.run.output}/model"
+    assert third.model == f"{second.run.output}/model"
 
 
 def test_a_small_run_by_overrides():

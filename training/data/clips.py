@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, get_args
 
 import cv2
 import numpy as np
@@ -10,9 +10,11 @@ import torch
 
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.evaluation.clips import Clip
-from training.config import DataConfig
+from training.config import ClipKind, DataConfig
 from training.data.disparity import depth_to_disparity, normalise_disparity
 from training.data.views import Batch, View, draw_view
+
+CLIP_KINDS = set(get_args(ClipKind))
 
 THINNED = 0.25
 """Share of the samples of which every other frame is left out, where the clip is long enough."""
@@ -71,6 +73,16 @@ class ClipSource:
             "stamps": torch.from_numpy(np.abs(clip.stamps[frames] - clip.stamps[frames[0]])),
             "starts": torch.from_numpy(starts),
         }
+
+
+def check_clip_kinds(data: DataConfig) -> None:
+    """Raise ConfigError unless all data of a recipe are clips."""
+    kinds = {part.kind for part in data.mix} or {data.kind}
+    if not kinds <= CLIP_KINDS:
+        raise ConfigError(
+            f"this training learns from clips, and data.kind is {min(kinds - CLIP_KINDS)}: "
+            f"take {' or '.join(sorted(CLIP_KINDS))}"
+        )
 
 
 def draw_frames(length: int, count: int, rng: np.random.Generator) -> np.ndarray:

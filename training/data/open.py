@@ -15,6 +15,7 @@ from training.data.hypersim.source import Hypersim
 from training.data.shard_cache import is_remote
 from training.data.shards import Shards
 from training.data.streaming import Stream, is_prepared, read_index
+from training.data.videos import VideoFrames
 from training.data.virtual_kitti.clips import VirtualKittiClips
 from training.data.virtual_kitti.source import VirtualKitti
 
@@ -84,6 +85,8 @@ def _open(part: FeedConfig, data: DataConfig) -> Source:
     if part.kind == "virtual_kitti_clips":
         longest = 2 * data.frames - 1  # so that samples may leave out every other frame
         return ClipSource(VirtualKittiClips(part.folder, longest, frames), data.frames)
+    if part.kind == "video_frames":
+        return ClipSource(VideoFrames(part.folder, data.frames), data.frames)
     return _open_shards(part.folder, data)
 
 

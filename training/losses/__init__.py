@@ -12,7 +12,8 @@ without any gives 0 with zero gradients.
 | depth prior | ``midas`` |
 | FiffDepth | ``latent``, ``scale_shift_invariant``, ``gradient_l1`` |
 | ApDepth | ``latent``, ``frequency`` |
-| streams | ``silog``, ``affinity``, ``gradient_l1``, ``temporal_gradient`` |
+| one-step video depth, stage 1 | ``latent_gradient`` (``latent``, ``gradient_l1``) |
+| its stage 2, streams | ``silog``, ``affinity``, ``gradient_l1``, ``temporal_gradient`` |
 
 A mean over valid elements takes an optional ``count``, its denominator, in place of the number it
 finds in its own arguments. The trainer gives the mean count of a step's micro-batches, over all

@@ -1,0 +1,180 @@
+"""What each method adds to D³epth at tiny size: ``python -m training.methods --config RECIPE``.
+
+FiffDepth, ApDepth and one-step video depth with their ablations, from the same model, on the same
+images, with every seed, beside two controls that train as long: stage 2, and depth latents by their
+absolute error alone. Writes ``methods.md`` and ``methods.json`` after each run that is finished; the
+same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from depth_distill_ros.errors import ConfigError, UserError, refuse
+from training.config import parse_recipe
+from training.methods_report import write_methods
+from training.trials import Part, Reports, Trials, Variants, choose, run_trials
+
+_FOLDER = "config/training"
+_TEACHER = "--teacher={output}/video-teacher-seed{first}/0-video_teacher/model"
+
+
+def _fiffdepth(*overrides: str) -> tuple[Part, ...]:
+    return (Part("fiffdepth", f"{_FOLDER}/tiny_fiffdepth.yaml", overrides),)
+
+
+def _apdepth(recipe: str, *overrides: str) -> tuple[Part, ...]:
+    return (Part("apdepth", f"{_FOLDER}/{recipe}.yaml", overrides),)
+
+
+def _video(*overrides: str) -> tuple[Part, ...]:
+    return (Part("video_stage1", f"{_FOLDER}/tiny_video.yaml", (_TEACHER, *overrides)),)
+
+
+IMAGES: dict[str, tuple[Part, ...] | str] = {
+    "d3epth-tiny": "d3epth-tiny",
+    "stage2-more": (Part("stage2", f"{_FOLDER}/tiny_methods_stage2.yaml"),),
+    "latents": _fiffdepth("--pseudo_labels=off", "--gradient_weight=0", "--trajectory_weight=0"),
+    "fiffdepth": _fiffdepth(),
+    "fiffdepth-direct": _fiffdepth("--pseudo_labels=direct"),
+    "fiffdepth-no-photos": _fiffdepth("--pseudo_labels=off"),
+    "fiffdepth-no-gradient": _fiffdepth("--gradient_weight=0"),
+    "fiffdepth-no-trajectory": _fiffdepth("--trajectory_weight=0"),
+    "apdepth-stage1": _apdepth("tiny_apdepth"),
+    "apdepth-no-prior": _apdepth("tiny_apdepth", "--prior="),
+}
+"""Rows of the first table, from d3epth-tiny; a name is a model as it is."""
+
+IMAGES_NEXT = {
+    "apdepth": _apdepth(
+        "tiny_apdepth_stage2", "--model={output}/apdepth-stage1-seed{seed}/0-apdepth/model"
+    ),
+}
+"""Rows that go on from those."""
+
+TEACHER = {"video-teacher": (Part("video_teacher", f"{_FOLDER}/tiny_video_teacher.yaml"),)}
+"""One for all seeds of the students; its row is what it gives in one step."""
+
+VIDEOS: dict[str, tuple[Part, ...] | str] = {
+    "d3epth-tiny": "d3epth-tiny",
+    "d3epth-tiny-stream": "d3epth-tiny-stream",
+    "video": _video(),
+    "video-stochastic": _video("--start=noise"),
+    "video-no-gradient": _video("--gradient_share=0"),
+    "video-all-layers": _video("--train_temporal=true"),
+}
+"""Rows of the second table."""
+
+VIDEOS_NEXT = {
+    "video-head": (
+        Part(
+            "video_stage2",
+            f"{_FOLDER}/tiny_video_stage2.yaml",
+            ("--model={output}/video-seed{seed}/0-video_stage1/model",),
+        ),
+    ),
+}
+
+KNOWN: Variants = {**IMAGES, **IMAGES_NEXT, **TEACHER, **VIDEOS, **VIDEOS_NEXT}
+
+
+@dataclass(frozen=True)
+class MethodsRecipe:
+    """What to train, how often, and on what to compare.
+
+    Attributes:
+        output: folder of all runs and the tables.
+        variants: rows, see ``KNOWN``; a row that another one goes on from must have been trained
+            or be among them.
+        seeds: of initialisation and data order.
+        overrides: more arguments for every training, such as ``--run.steps=2``.
+        processes: trainings at a time; the cores are shared out among them.
+        launcher: what starts a training module; empty for this Python.
+        frames: sequences to evaluate images on.
+        shards: rendered shards, which no training has seen.
+        clips: rendered clips, which no training has seen.
+        sequence: with poses, to evaluate videos on; empty for none.
+    """
+
+    output: str
+    variants: tuple[str, ...] = tuple(KNOWN)
+    seeds: tuple[int, ...] = (1, 2, 3)
+    overrides: tuple[str, ...] = ()
+    processes: int = 1
+    launcher: str = ""
+    frames: str = ""
+    shards: str = ""
+    clips: str = ""
+    sequence: str = ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``python -m training.methods``."""
+    recipe, _ = parse_recipe(MethodsRecipe, __doc__, arguments, resumable=False)
+    try:
+        compare(recipe)
+    except UserError as error:
+        return refuse(error)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def compare(recipe: MethodsRecipe) -> Path:
+    """Train, evaluate and report; returns the Markdown file.
+
+    Raises:
+        ConfigError: unknown variants, or nothing to evaluate on.
+        DataError: a training or an evaluation failed; the message names its log.
+    """
+    chosen, done = choose(recipe.variants, KNOWN), {"images": {}, "videos": {}}
+    page = Path(recipe.output) / "methods.md"
+    for group, known, seeds in (
+        ("images", IMAGES, recipe.seeds),
+        ("images", IMAGES_NEXT, recipe.seeds),
+        ("videos", TEACHER, recipe.seeds[:1]),
+        ("videos", VIDEOS, recipe.seeds),
+        ("videos", VIDEOS_NEXT, recipe.seeds),
+    ):
+        rows = {name: parts for name, parts in known.items() if name in chosen}
+        before, trials = dict(done[group]), _trials(recipe, group)
+        if not (rows and trials.evaluations):
+            continue
+
+        def finished(reports: Reports, group: str = group, before: Reports = before) -> None:
+            done[group] = before | reports
+            write_methods(page, done["images"], done["videos"], list(KNOWN))
+
+        run_trials(trials, rows, seeds, finished)
+    if not (done["images"] or done["videos"]):
+        raise ConfigError("give frames, shards, clips or sequence: what the rows are compared on")
+    return page
+
+
+def _trials(recipe: MethodsRecipe, group: str) -> Trials:
+    stills = {"--frames": recipe.frames, "--shards": recipe.shards}
+    given = [f"{name}={place}" for name, place in stills.items() if place]
+    evaluations = {"evaluation": given} if given else {}
+    if group == "videos":
+        places = {"clips": recipe.clips, "frames": recipe.sequence}
+        evaluations = {
+            name: [f"--{name}={place}", "--metrics=depth,tae,boundary"]
+            for name, place in places.items()
+            if place
+        }
+    return Trials(
+        output=Path(recipe.output),
+        evaluations=evaluations,
+        overrides=recipe.overrides,
+        processes=recipe.processes,
+        launcher=recipe.launcher,
+        first=recipe.seeds[0],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
