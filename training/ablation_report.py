@@ -32,7 +32,7 @@ def write_report(
     write_json(output / "ablation.json", {"steps": steps, "seeds": list(seeds), "sets": numbers})
     text = "\n".join(markdown(numbers, variants, seeds, steps))
     (output / "ablation.md").write_text(text + "\n", encoding="utf-8")
-    draw(output / "ablation.png", numbers, variants, steps)
+    draw(output / "ablation.png", numbers, variants, f"{steps} steps each")
     return output / "ablation.md"
 
 
@@ -104,11 +104,13 @@ def _short(split: str) -> str:
     return "rendered" if split.endswith("(rendered)") else "real frames"
 
 
-def draw(path: Path, numbers: Sequence[dict], variants: Sequence[str], steps: int) -> None:
+def draw(path: Path, numbers: Sequence[dict], variants: Sequence[str], title: str) -> None:
     """AbsRel of every seed as a dot, the mean as a bar, a panel a test set."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * len(numbers), 0.42 * len(variants) + 1.4), layout="constrained")
+    figure = Figure(
+        figsize=(max(5, 3.4 * len(numbers)), 0.42 * len(variants) + 1.4), layout="constrained"
+    )
     panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
     places = range(len(variants))
     for panel, entry in zip(panels, numbers, strict=True):
@@ -121,5 +123,5 @@ def draw(path: Path, numbers: Sequence[dict], variants: Sequence[str], steps: in
         panel.set_xlabel("AbsRel, %")
         panel.grid(axis="x", alpha=0.3)
     panels[0].invert_yaxis()
-    figure.suptitle(f"{steps} steps each; dots: seeds, bars: means; left is better", fontsize=10)
+    figure.suptitle(f"{title}; dots: seeds, bars: means; left is better", fontsize=10)
     figure.savefig(path, dpi=110)

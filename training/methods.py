@@ -1,9 +1,10 @@
 """What each method adds to D³epth at tiny size: ``python -m training.methods --config RECIPE``.
 
 FiffDepth, ApDepth and one-step video depth with their ablations, from the same model, on the same
-images, with every seed, beside two controls that train as long: stage 2, and depth latents by their
-absolute error alone. Writes ``methods.md`` and ``methods.json`` after each run that is finished; the
-same command goes on where it was stopped.
+images, with every seed, beside controls of as many steps: stage 2, depth latents by their absolute
+error alone, ApDepth without a prior. ApDepth's stage 2 comes on top of its stage 1. Writes ``methods.md``,
+``methods.json`` and ``methods.png`` after each run that is finished; the same command goes on where
+it was stopped.
 """
 
 from __future__ import annotations
@@ -11,12 +12,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from depth_distill_ros.errors import ConfigError, UserError, refuse
 from training.config import parse_recipe
 from training.methods_report import write_methods
-from training.trials import Part, Reports, Trials, Variants, choose, run_trials
+from training.trials import (
+    Part,
+    Reports,
+    Trials,
+    Variants,
+    choose,
+    finished_runs,
+    run_trials,
+)
 
 _FOLDER = "config/training"
 _TEACHER = "--teacher={output}/video-teacher-seed{first}/0-video_teacher/model"
@@ -131,28 +141,38 @@ def compare(recipe: MethodsRecipe) -> Path:
         ConfigError: unknown variants, or nothing to evaluate on.
         DataError: a training or an evaluation failed; the message names its log.
     """
-    chosen, done = choose(recipe.variants, KNOWN), {"images": {}, "videos": {}}
-    page = Path(recipe.output) / "methods.md"
-    for group, known, seeds in (
-        ("images", IMAGES, recipe.seeds),
-        ("images", IMAGES_NEXT, recipe.seeds),
-        ("videos", TEACHER, recipe.seeds[:1]),
-        ("videos", VIDEOS, recipe.seeds),
-        ("videos", VIDEOS_NEXT, recipe.seeds),
-    ):
-        rows = {name: parts for name, parts in known.items() if name in chosen}
-        before, trials = dict(done[group]), _trials(recipe, group)
-        if not (rows and trials.evaluations):
-            continue
+    page, groups = Path(recipe.output) / "methods.md", _groups(recipe)
+    if not groups:
+        raise ConfigError("give frames, shards, clips or sequence: what the rows are compared on")
+    done: dict[str, Reports] = {"images": {}, "videos": {}}
 
-        def finished(reports: Reports, group: str = group, before: Reports = before) -> None:
-            done[group] = before | reports
+    def finished(group: str, reports: Reports) -> None:
+        done[group] |= reports
+        if done[group]:
             write_methods(page, done["images"], done["videos"], list(KNOWN))
 
-        run_trials(trials, rows, seeds, finished)
-    if not (done["images"] or done["videos"]):
-        raise ConfigError("give frames, shards, clips or sequence: what the rows are compared on")
+    for group, trials, rows, seeds in groups:  # the page shows what is there before all is
+        finished(group, finished_runs(trials, rows, seeds))
+    for group, trials, rows, seeds in groups:
+        run_trials(trials, rows, seeds, partial(finished, group))
     return page
+
+
+def _groups(recipe: MethodsRecipe) -> list[tuple[str, Trials, Variants, tuple[int, ...]]]:
+    """Table, runs, rows and seeds, in the order in which rows go on from others."""
+    chosen = choose(recipe.variants, KNOWN)
+    trials = {group: _trials(recipe, group) for group in ("images", "videos")}
+    found = [
+        (group, trials[group], {name: rows[name] for name in rows if name in chosen}, seeds)
+        for group, rows, seeds in (
+            ("images", IMAGES, recipe.seeds),
+            ("images", IMAGES_NEXT, recipe.seeds),
+            ("videos", TEACHER, recipe.seeds[:1]),
+            ("videos", VIDEOS, recipe.seeds),
+            ("videos", VIDEOS_NEXT, recipe.seeds),
+        )
+    ]
+    return [each for each in found if each[1].evaluations and each[2]]
 
 
 def _trials(recipe: MethodsRecipe, group: str) -> Trials:

@@ -8,7 +8,7 @@ from pathlib import Path
 from depth_distill_ros.evaluation.streams.measure import MEASURED
 from depth_distill_ros.evaluation.streams.predictors import PER_FRAME, STREAMING, WINDOWS
 from depth_distill_ros.evaluation.tables import write_json
-from training.ablation_report import cell, collect, set_title, spread
+from training.ablation_report import cell, collect, draw, set_title, spread
 from training.scenes.files import replace_file
 from training.trials import Reports
 
@@ -17,7 +17,8 @@ _SPLITS = {"clips": "rendered clips", "frames": "sequence"}
 
 
 def write_methods(page: Path, images: Reports, videos: Reports, rows: Sequence[str]) -> None:
-    """Write the Markdown page and, beside it, ``.json`` with every seed's number.
+    """Write the Markdown page and, beside it, ``.json`` with every seed's number and, of images,
+    ``.png``.
 
     Args:
         page: the file.
@@ -26,10 +27,13 @@ def write_methods(page: Path, images: Reports, videos: Reports, rows: Sequence[s
         rows: names in the order of the tables.
     """
     flat = {job: found["evaluation"] for job, found in images.items()}
-    sets = collect(flat, _names(images, rows)) if flat else []
+    names = _names(images, rows)
+    sets = collect(flat, names) if flat else []
     streams = {name: video_numbers(videos, name, rows) for name in _SPLITS if videos}
     streams = {name: numbers for name, numbers in streams.items() if numbers}
     write_json(page.with_suffix(".json"), {"images": sets, "videos": streams})
+    if sets:
+        draw(page.with_suffix(".png"), sets, names, "from d3epth-tiny")
     lines = image_table(sets, rows) if sets else []
     for name, numbers in streams.items():
         lines += ["", *video_table(_SPLITS[name], numbers)]

@@ -184,7 +184,11 @@ def render_photos(folder: Path, count: int, seed: int, data: DataConfig) -> None
         images.mkdir()
         for number, (rgb, _) in enumerate(Shards(shards)[k] for k in range(count)):
             write_image(images / f"{number:06d}.png", rgb)
-        images.rename(folder)
+        try:
+            images.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another training beside this one has rendered the same
+                raise
 
 
 def _public(prior: str) -> str:

@@ -84,14 +84,8 @@ def run_trials(
     Raises:
         DataError: a training or an evaluation failed; the message names its log.
     """
-    # Seed by seed, so that the rows of a run that was stopped early are comparable.
-    jobs = [
-        (name, seed)
-        for seed in seeds
-        for name, parts in variants.items()
-        if seed == seeds[0] or not isinstance(parts, str)
-    ]
-    reports: Reports = {}
+    reports = finished_runs(trials, variants, seeds)
+    jobs = [job for job in _jobs(variants, seeds) if job not in reports]
     with ThreadPoolExecutor(trials.processes) as pool, tqdm(total=len(jobs), unit="run") as bar:
         pending = {pool.submit(_run, trials, variants, *job): job for job in jobs}
         try:
@@ -103,6 +97,34 @@ def run_trials(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return reports
+
+
+def finished_runs(trials: Trials, variants: Variants, seeds: Sequence[int]) -> Reports:
+    """Reports of the runs that have been trained and evaluated."""
+    found = {}
+    for job in _jobs(variants, seeds):
+        files = {name: _report(trials, *job, name) for name in trials.evaluations}
+        if all(file.is_file() for file in files.values()):
+            found[job] = {name: _read(file) for name, file in files.items()}
+    return found
+
+
+def _jobs(variants: Variants, seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Seed by seed, so that the rows of a run that was stopped early are comparable."""
+    return [
+        (name, seed)
+        for seed in seeds
+        for name, parts in variants.items()
+        if seed == seeds[0] or not isinstance(parts, str)
+    ]
+
+
+def _report(trials: Trials, variant: str, seed: int, evaluation: str) -> Path:
+    return trials.output / f"{variant}-seed{seed}" / f"{evaluation}.json"
+
+
+def _read(report: Path) -> dict:
+    return json.loads(report.read_text(encoding="utf-8"))
 
 
 def _run(trials: Trials, variants: Variants, variant: str, seed: int) -> dict[str, dict]:
@@ -118,11 +140,11 @@ def _run(trials: Trials, variants: Variants, variant: str, seed: int) -> dict[st
         model = str(run / "model")
     found = {}
     for name, arguments in trials.evaluations.items():
-        report = folder / f"{name}.json"
+        report = _report(trials, variant, seed, name)
         if not report.is_file():
             command = [sys.executable, "-m", "depth_distill_ros.cli", "evaluate", "--model", model]
             _call(trials, [*command, *arguments, "--output", str(report)], folder / name)
-        found[name] = json.loads(report.read_text(encoding="utf-8"))
+        found[name] = _read(report)
     return found
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from depth_distill_ros.errors import DataError
 from training.methods import KNOWN, VIDEOS, MethodsRecipe, compare, main
 from training.methods_report import image_table, video_numbers, video_table, write_methods
-from training.trials import Trials, _training
+from training.trials import Trials, _training, finished_runs
 
 ROWS = ["d3epth-tiny", "fiffdepth", "video"]
 
@@ -47,6 +49,7 @@ def test_the_page_by_hand(tmp_path):
     assert "| video | windows | 2 | 25.00 ± 7.07 | 4.50 ± 0.71 | 25.00 ± 0.00 |" in page
     assert "| d3epth-tiny | per frame | 1 | 900.00 | 3.00 | 25.00 |" in page
     assert "TAE of the measured depth itself: 1.00" in page
+    assert (tmp_path / "methods.png").read_bytes().startswith(b"\x89PNG")
     saved = json.loads((tmp_path / "methods.json").read_text())
     assert saved["images"][0]["variants"]["fiffdepth"]["abs_rel"] == [0.2, 0.3]
     assert saved["videos"]["clips"]["video"]["abs_rel.clip"] == [0.2, 0.3]
@@ -77,6 +80,33 @@ def test_recipes_of_the_rows_exist():
     assert (
         main(["--config", str(root / "config/training/tiny_methods.yaml"), "--variants=[x]"]) == 2
     )
+
+
+def test_finished_runs_are_those_with_every_report(tmp_path):
+    trials = Trials(tmp_path, {"clips": (), "frames": ()})
+    for run, names in (("a-seed1", ["clips", "frames"]), ("a-seed2", ["clips"]), ("m-seed2", [])):
+        (tmp_path / run).mkdir()
+        for name in names:
+            (tmp_path / run / f"{name}.json").write_text('{"n": 1}')
+    found = finished_runs(trials, {"a": (), "m": "a model as it is"}, [1, 2])
+    assert found == {("a", 1): {"clips": {"n": 1}, "frames": {"n": 1}}}
+
+
+def test_the_page_shows_what_is_there_before_anything_is_trained(tmp_path):
+    for folder, report in (("d3epth-tiny-seed1", still(0.1)), ("fiffdepth-seed2", still(0.2))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "evaluation.json").write_text(json.dumps(report["evaluation"]))
+    options = {"launcher": sys.executable + " -m no", "processes": 1, "shards": "none"}
+    recipe = MethodsRecipe(str(tmp_path), ("d3epth-tiny", "fiffdepth"), (1, 2), **options)
+    with pytest.raises(DataError, match="0-fiffdepth.log"):
+        compare(recipe)
+    page = (tmp_path / "methods.md").read_text()
+    assert "| d3epth-tiny | 1 |" in page and "| fiffdepth | 1 | 20.0 / 50.0 |" in page
+
+
+def test_rows_without_anything_to_compare_them_on_are_refused(capsys):
+    assert main(["--output=out", '--variants=["video"]', "--shards=s"]) == 2
+    assert "give frames, shards, clips or sequence" in capsys.readouterr().err
 
 
 @pytest.mark.slow
