@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from depth_distill_ros.errors import ConfigError, UserError, refuse
+from depth_distill_ros.errors import ConfigError
 from training.ablation_report import write_report
-from training.config import parse_recipe
-from training.trials import Part, Trials, choose, run_trials
+from training.trials import Part, Trials, choose, run_trials, trials_command
 
 _NO_KD = ("--latent_kd_weight=0", "--feature_kd_weight=0")
 _UNTRAINED = ("stage1", 0.0, _NO_KD)
@@ -92,15 +91,7 @@ class AblationRecipe:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.ablation``."""
-    recipe, _ = parse_recipe(AblationRecipe, __doc__, arguments, resumable=False)
-    try:
-        run_ablation(recipe)
-    except UserError as error:
-        return refuse(error)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return trials_command(AblationRecipe, run_ablation, __doc__, arguments)
 
 
 def run_ablation(recipe: AblationRecipe) -> Path:

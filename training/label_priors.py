@@ -16,9 +16,9 @@ from depth_distill_ros.inference.resizing import check_image, resize_image, work
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.provenance import Credit, public_name, read_provenance
 from training.history import inherited_licence_of
-from training.latents import RANDOM, load_model
+from training.latents import RANDOM, TRANSFORMERS, load_model
 
-PIPELINE, PART = "hf:", "prior:"
+PART = "prior:"
 _PRIOR_MULTIPLE = 32
 
 
@@ -53,8 +53,8 @@ def open_prior(name: str, device: str = "auto") -> LabelPrior:
     Raises:
         ModelError: there is nothing of that name, or the model has no prior.
     """
-    if name.startswith(PIPELINE):
-        return HuggingFacePipeline(name.removeprefix(PIPELINE), "disparity", device)
+    if name.startswith(TRANSFORMERS):
+        return HuggingFacePipeline(name.removeprefix(TRANSFORMERS), "disparity", device)
     if name.startswith(PART):
         return _ModelPrior(name.removeprefix(PART), device)
     folder = Path(name).expanduser()
@@ -65,7 +65,7 @@ def open_prior(name: str, device: str = "auto") -> LabelPrior:
 
 def prior_credit(name: str, licence: str) -> Credit:
     """The prior as a model card names it; an empty licence takes what a local folder says."""
-    source = name.removeprefix(PIPELINE).removeprefix(PART)
+    source = name.removeprefix(TRANSFORMERS).removeprefix(PART)
     folder = hub.bundled_models().get(source, Path(source).expanduser())
     if not licence and folder.is_dir():
         licence = inherited_licence_of(read_provenance(folder))

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from depth_distill_ros.errors import ConfigError, UserError, refuse
-from training.config import parse_recipe
+from depth_distill_ros.errors import ConfigError
 from training.methods_report import write_methods
 from training.trials import (
     Part,
@@ -26,6 +25,7 @@ from training.trials import (
     choose,
     finished_runs,
     run_trials,
+    trials_command,
 )
 
 _FOLDER = "config/training"
@@ -123,15 +123,7 @@ class MethodsRecipe:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.methods``."""
-    recipe, _ = parse_recipe(MethodsRecipe, __doc__, arguments, resumable=False)
-    try:
-        compare(recipe)
-    except UserError as error:
-        return refuse(error)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return trials_command(MethodsRecipe, compare, __doc__, arguments)
 
 
 def compare(recipe: MethodsRecipe) -> Path:

@@ -15,11 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from depth_distill_ros.errors import ConfigError, DataError
+from depth_distill_ros.errors import ConfigError, DataError, UserError, refuse
+from training.config import parse_recipe
+
+Recipe = TypeVar("Recipe")
 
 Reports = dict[tuple[str, int], dict[str, dict]]
 """By variant and seed: what ``d3epth evaluate --output`` wrote, by the name of the evaluation."""
@@ -65,6 +68,31 @@ class Trials:
 Variants = Mapping[str, Sequence[Part] | str]
 """Parts by the name of the variant; the later ones get the model of the one before as ``--model``. A
 model's name instead of parts: it is evaluated as it is, once."""
+
+
+def trials_command(
+    recipe: type[Recipe],
+    run: Callable[[Recipe], object],
+    description: str,
+    arguments: Sequence[str] | None,
+) -> int:
+    """The main of a command that trains and compares; returns the exit status.
+
+    Args:
+        recipe: the command's recipe class.
+        run: what it does with one; it may raise UserError.
+        description: for ``--help``.
+        arguments: the command line; None takes the process'.
+    """
+    settings, _ = parse_recipe(recipe, description, arguments, resumable=False)
+    try:
+        run(settings)
+    except UserError as error:
+        return refuse(error)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
 
 
 def run_trials(

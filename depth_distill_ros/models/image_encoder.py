@@ -1,4 +1,4 @@
-"""What a video UNet's cross-attention sees of an image: CLIP's embedding, as in Stable Video Diffusion.
+"""What a video UNet's cross-attention sees: CLIP's embedding, as in Stable Video Diffusion.
 
 DepthCrafter takes one of every frame (hidden size 1280, projected to 1024). transformers is imported
 when such a network is built (extras ``train`` and ``peers``).
