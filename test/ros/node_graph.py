@@ -201,11 +201,14 @@ class NodeGraph:
         camera_info: Any | None = None,
         topics: tuple[str, ...] = (),
         camera: str = "",
-        patience: float = 30.0,
+        patience: float = 60.0,
+        references: dict[str, Any] | None = None,
     ) -> int:
         """Sends an image until all topics (default: those listened to) have answered it.
 
-        Returns how often it was sent. Fails after `patience` seconds.
+        Returns how often it was sent. Fails after `patience` seconds. Measured depth that the
+        answer needs goes into `references`, by topic: it is best effort too, and is sent before
+        the image each time.
         """
         topics = topics or tuple(self.seen)
         stamp = stamp_of(image)
@@ -213,6 +216,8 @@ class NodeGraph:
         for number in itertools.count(1):
             assert self.process.is_running, self.process.log
             assert time.monotonic() < deadline, f"no answer to {stamp}: {self.process.log[-2000:]}"
+            for topic, reference in (references or {}).items():
+                self.publish(topic, reference)
             self.send(image, camera_info, camera)
             resend = time.monotonic() + ANSWER_SECONDS
             while time.monotonic() < resend:

@@ -77,8 +77,8 @@ def test_metres_come_through_each_cameras_own_transform(graphs, camera):
     depth = true_depth(graph, image, info, prefix, camera)
     stamp = graph.next_stamp()
     cloud = lidar_cloud(depth, intrinsics_of(info, *SIZE), POSES[camera], stamp)
-    graph.publish(f"{prefix}reference/points", cloud)
-    graph.answered(set_stamp(image, stamp), info, (f"{prefix}depth/image",), camera)
+    references, topics = {f"{prefix}reference/points": cloud}, (f"{prefix}depth/image",)
+    graph.answered(set_stamp(image, stamp), info, topics, camera, references=references)
     error = np.abs(floats(graph.seen[f"{prefix}depth/image"].last) - depth) / depth
     assert error.mean() < 0.05  # the reference is sampled at the pixels of a smaller map
 
@@ -89,7 +89,11 @@ def test_without_a_transform_the_log_names_the_remedy_and_there_are_no_metres(gr
     depth = true_depth(graph, image, info, "", "")
     stamp = graph.next_stamp()
     cloud = lidar_cloud(depth, intrinsics_of(info, *SIZE), POSES["front"], stamp)
-    graph.publish("reference/points", cloud)
-    graph.answered(set_stamp(image, stamp), info, ("relative/image",))
-    until(lambda: "reference.transform" in graph.process.log, 20, "the log names no remedy")
+
+    def log_names_the_remedy() -> bool:
+        references = {"reference/points": cloud}
+        graph.answered(set_stamp(image, stamp), info, ("relative/image",), references=references)
+        return "reference.transform" in graph.process.log
+
+    until(log_names_the_remedy, 20, "the log names no remedy")
     assert not graph.seen["depth/image"].stamps

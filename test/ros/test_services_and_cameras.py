@@ -166,8 +166,8 @@ def measure(graph: NodeGraph) -> None:
     graph.answered(image, info, ("relative/image",))
     depth = 1 / (SCALE * floats(graph.seen["relative/image"].last) + SHIFT)
     stamp = graph.next_stamp()
-    graph.publish("reference/image", set_stamp(ros_image(depth, "32FC1"), stamp))
-    graph.answered(set_stamp(image, stamp), info)
+    references = {"reference/image": set_stamp(ros_image(depth, "32FC1"), stamp)}
+    graph.answered(set_stamp(image, stamp), info, references=references)
     error = np.abs(floats(graph.seen["depth/image"].last) - depth) / depth
     assert error.mean() < 0.05  # the reference is sampled at the pixels of a smaller map
 

@@ -55,8 +55,9 @@ def scale_of(graph: NodeGraph) -> dict[str, str]:
 
 def _measured(graph: NodeGraph, scene: Scene, stamp: float, seed: int, topics=TOPICS) -> int:
     """Sends a reference with outliers and its image; how many images it took."""
-    graph.publish("reference/image", scene.reference(stamp, OUTLIERS, seed))
-    return graph.answered(set_stamp(scene.image, stamp), scene.info, topics)
+    references = {"reference/image": scene.reference(stamp, OUTLIERS, seed)}
+    image = set_stamp(scene.image, stamp)
+    return graph.answered(image, scene.info, topics, references=references)
 
 
 def outliers(graph: NodeGraph, frames: int = 20) -> Figures:
