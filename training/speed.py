@@ -7,7 +7,10 @@ in half precision: they then compute in it, whatever autocast says, and hand flo
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
@@ -30,44 +33,68 @@ _COMPILED_VARIANTS = 64  # one code object serves the blocks of student and teac
 class Applied:
     """What was done to an objective that a saved model must not show.
 
-    Half precision would round the frozen autoencoder that is saved with a student; the float32
-    weights of what is saved are kept in CPU memory meanwhile.
+    Half precision would round the frozen networks that are saved with a student, and the layers
+    that a student shares with its teacher; their float32 weights are kept on the disk meanwhile.
+
+    Args:
+        folder: on that disk; None is the system's own for temporary files.
     """
 
-    def __init__(self):
-        self._exact: list[tuple[nn.Module, dict[str, Tensor]]] = []
+    def __init__(self, folder: Path | None = None):
+        self._folder = folder
+        self._lowered: list[ModelMixin] = []
+        self._exact: list[tuple[Tensor, Tensor]] = []
 
-    def keep(self, module: nn.Module) -> None:
-        """Remember the weights of a module."""
-        exact = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
-        self._exact.append((module, exact))
+    def lower(self, network: ModelMixin, dtype: torch.dtype, saved: Collection[int]) -> None:
+        """Put a frozen network into half precision; ``saved``: ids of the tensors to remember."""
+        for tensor in (*network.parameters(), *network.buffers()):
+            if id(tensor) in saved:
+                self._exact.append((tensor, _on_disk(tensor.detach(), self._folder)))
+        _lower_precision(network, dtype)
+        self._lowered.append(network)
 
     def restore(self) -> None:
         """Put the float32 weights back, to save the model."""
-        for module, exact in self._exact:
-            for tensor in (*module.parameters(), *module.buffers()):
-                tensor.data = tensor.data.float() if tensor.is_floating_point() else tensor.data
-            module.load_state_dict(exact)
+        for network in self._lowered:
             for name in _ENTRIES:
-                module.__dict__.pop(name, None)
+                network.__dict__.pop(name, None)
+        for tensor, exact in self._exact:
+            tensor.data = exact.to(tensor.device)
 
 
-def apply_speed(objective: Objective, speed: SpeedConfig) -> Applied:
+def _on_disk(tensor: Tensor, folder: Path | None) -> Tensor:
+    """A copy in a file that is gone as soon as nobody holds the copy, however the process ends."""
+    if not tensor.numel():
+        return tensor.clone()
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".exact-") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, tensor.nbytes)  # else a full disk kills: SIGBUS
+        except OSError as error:
+            raise ConfigError(
+                f"the float32 weights of frozen networks do not fit on the disk ({error}): make "
+                "room, or set speed.frozen_dtype to float32"
+            ) from error
+        copy = torch.from_file(file.name, shared=True, size=tensor.numel(), dtype=tensor.dtype)
+    return copy.view(tensor.shape).copy_(tensor)
+
+
+def apply_speed(objective: Objective, speed: SpeedConfig, folder: Path | None = None) -> Applied:
     """Apply a recipe's ``speed`` settings to an objective, before its optimiser is made.
+
+    ``folder``: for weights that only the saved model needs, see :class:`Applied`.
 
     Gradient checkpointing covers every diffusers network that gradients pass, so a frozen decoder
     too. ``torch.compile`` works on the blocks of the UNets one by one: feature taps, which sit on
     the blocks, stay outside what is compiled, and equal blocks share the compiled code.
     """
-    applied = Applied()
+    applied = Applied(folder)
     frozen = frozen_networks(objective)
     dtype = getattr(torch, speed.frozen_dtype)
     if dtype != torch.float32:
-        saved = set(map(id, getattr(objective, "model", nn.Module()).parameters()))
+        model = getattr(objective, "model", nn.Module())
+        saved = set(map(id, (*model.parameters(), *model.buffers())))
         for network in frozen:
-            if not saved.isdisjoint(map(id, network.parameters())):
-                applied.keep(network)
-            _lower_precision(network, dtype)
+            applied.lower(network, dtype, saved)
     if speed.channels_last:
         to_channels_last(objective)
     for network in _networks([objective]):

@@ -87,7 +87,8 @@ class _Loop:
         self.processes, self.objective, self.recipe = processes, objective, recipe
         self.output = Path(recipe.run.output)
         self.batches = StepBatches(feeds, recipe.data, recipe.run, processes.rank, processes.count)
-        self.speed = apply_speed(objective, recipe.speed)
+        folder = self.output if self.output.is_dir() else None  # trial steps have none
+        self.speed = apply_speed(objective, recipe.speed, folder)
         self.wrapped = processes.wrap(objective)
         self.optimisation = Optimisation(objective, processes, recipe)
         self.state = RunState(objective, self.optimisation, recipe)

@@ -104,7 +104,7 @@ def save_component(module: nn.Module, folder: Path, dtype: torch.dtype | None = 
             stored = stored.to(dtype)
             if not torch.equal(stored.isfinite(), value.detach().cpu().isfinite()):
                 raise ModelError(f"{key} holds numbers beyond the range of {dtype}: store float32")
-        tensors[key] = stored.contiguous().clone()
+        tensors[key] = stored.contiguous()
     save_file(tensors, folder / WEIGHTS_NAME, metadata={"format": "pt"})
 
 

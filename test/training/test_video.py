@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -20,6 +21,7 @@ from training import video_stage1
 from training.config import DataConfig, RunConfig, SpeedConfig
 from training.data.batches import StepBatches
 from training.data.open import open_feeds
+from training.speed import apply_speed
 from training.stream import StreamObjective, StreamRecipe
 from training.video_models import draw_noise, load_video_model
 from training.video_stage1 import VideoStage1Objective, VideoStage1Recipe
@@ -156,6 +158,28 @@ def test_a_student_in_another_precision_has_layers_of_its_own(uneven_clips):
     objective = VideoStage1Objective(recipe)
     theirs = {id(p) for p in objective.teacher.unet.parameters()}
     assert not any(id(p) in theirs for p in objective.model.unet.parameters())
+
+
+def test_shared_layers_are_saved_as_they_came_and_no_file_is_left(uneven_clips, tmp_path):
+    recipe = VideoStage1Recipe(
+        **shared(uneven_clips),
+        teacher="random:tiny-video",
+        speed=SpeedConfig(frozen_dtype="bfloat16"),
+    )
+    recipe = dataclasses.replace(
+        recipe, run=dataclasses.replace(recipe.run, mixed_precision="bf16")
+    )
+    objective = VideoStage1Objective(recipe)
+    own = {name: value.clone() for name, value in objective.model.state_dict().items()}
+    applied = apply_speed(objective, recipe.speed, tmp_path)
+    temporal = [n for n in own if any(part in n for part in TEMPORAL_NAMES)]
+    assert temporal
+    lowered = objective.model.state_dict()
+    assert all(lowered[name].dtype == torch.bfloat16 for name in temporal)
+    applied.restore()
+    for name, value in objective.model.state_dict().items():
+        assert value.dtype == own[name].dtype and torch.equal(value, own[name]), name
+    assert not list(tmp_path.iterdir())  # the float32 weights were in files without a name
 
 
 @pytest.mark.parametrize("sigma", [0.002, 0.7, 15.0, 700.0])
