@@ -12,15 +12,12 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
 
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.models.depth_model import DepthModel
-from depth_distill_ros.models.feature_taps import named_blocks
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
@@ -29,7 +26,7 @@ from training.label_priors import prior_credit
 from training.latents import count_latents, encode_batch, load_model, load_prior
 from training.losses.frequency import frequency_loss
 from training.losses.latent import latent_mse
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.starting import starting_model
 from training.timing import span
 
@@ -67,7 +64,7 @@ class ApDepthRecipe(CommonConfig):
     frequency_strength: float = 1.0
 
 
-class ApDepthObjective(Objective):
+class ApDepthObjective(ModelObjective):
     """Depth latents from the latents of the image and of a prior's map."""
 
     def __init__(self, recipe: ApDepthRecipe):
@@ -86,10 +83,6 @@ class ApDepthObjective(Objective):
         """The valid latents."""
         return {"latents": count_latents(batch)}
 
-    def blocks(self) -> list[nn.Module]:
-        """The UNet's blocks."""
-        return list(named_blocks(self.model.unet).values())
-
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
@@ -104,10 +97,6 @@ class ApDepthObjective(Objective):
             "frequency": frequency_loss(*maps, strength, power),
         }
         return {"loss": sum(self._weights[name] * losses[name] for name in losses), **losses}
-
-    def save_model(self, folder: Path) -> None:
-        """Save the whole model, its prior with it."""
-        self.model.save_pretrained(folder)
 
 
 def _first_model(recipe: ApDepthRecipe) -> DepthModel:

@@ -12,15 +12,13 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import torch
 from diffusers import DDPMScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from depth_distill_ros.models.depth_model import DepthModel
-from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.provenance import Credit, public_name
 from training.command import run_command
 from training.config import CommonConfig
@@ -33,7 +31,7 @@ from training.latents import LatentBatch, count_latents, encode_batch
 from training.losses.gradient_l1 import gradient_l1_loss
 from training.losses.latent import latent_mse
 from training.losses.scale_shift_invariant import aligned_absolute_error
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.pseudo_labels import PhotoConfig, open_photos
 from training.starting import starting_model
 from training.timing import span
@@ -88,7 +86,7 @@ class FiffDepthRecipe(CommonConfig):
     resolution: tuple[int, int] | None = None
 
 
-class FiffDepthObjective(Objective):
+class FiffDepthObjective(ModelObjective):
     """Depth, filter and trajectory of one UNet."""
 
     def __init__(self, recipe: FiffDepthRecipe):
@@ -132,10 +130,6 @@ class FiffDepthObjective(Objective):
         if self._recipe.pseudo_labels != "off":
             counts["photo_latents"] = count_latents(photos_of(batch))
         return counts
-
-    def blocks(self) -> list[nn.Module]:
-        """The UNet's blocks."""
-        return list(named_blocks(self.model.unet).values())
 
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
@@ -186,10 +180,6 @@ class FiffDepthObjective(Objective):
         predicted = self._step(torch.cat([_prior_channels(seen), noisy], dim=1), steps)
         velocity = self._noise.get_velocity(blend, noise, steps)
         return latent_mse(predicted, velocity, seen.mask, count)
-
-    def save_model(self, folder: Path) -> None:
-        """Save the whole model; its one step is at t = 0."""
-        self.model.save_pretrained(folder)
 
 
 def _prior_channels(seen: LatentBatch) -> Tensor:

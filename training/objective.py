@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.feature_taps import named_blocks
 from training.data.batches import Feed
 from training.data.views import Batch
 
@@ -112,3 +114,17 @@ class Objective(nn.Module):
     def save_model(self, folder: Path) -> None:
         """Write the trained model for inference."""
         raise NotImplementedError
+
+
+class ModelObjective(Objective):
+    """A method that trains a depth model: ``self.model``, which says what it predicts and how."""
+
+    model: DepthModel
+
+    def blocks(self) -> list[nn.Module]:
+        """The UNet's blocks."""
+        return list(named_blocks(self.model.unet).values())
+
+    def save_model(self, folder: Path) -> None:
+        """Save the whole model."""
+        self.model.save_pretrained(folder)

@@ -15,11 +15,10 @@ from typing import Any, Literal
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch import nn
 
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models.depth_model import DepthModel
-from depth_distill_ros.models.feature_taps import FeatureTaps, named_blocks
+from depth_distill_ros.models.feature_taps import FeatureTaps
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
@@ -34,7 +33,7 @@ from training.latents import (
 )
 from training.losses.feature import Pair, block_pairs, check_pairs, feature_kd_loss
 from training.losses.latent import latent_kd_loss, latent_loss
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.speed import as_target
 from training.student import Source, open_source
 from training.timing import span
@@ -148,7 +147,7 @@ def check_shapes(
     check_pairs(*taps, pairs)
 
 
-class Stage1Objective(Objective):
+class Stage1Objective(ModelObjective):
     """The student learns the teacher's latents and features beside the targets."""
 
     def __init__(self, recipe: Stage1Recipe):
@@ -190,10 +189,6 @@ class Stage1Objective(Objective):
     def counts(self, batch: Batch) -> Counts:
         """The valid latents of the depth task."""
         return {"latents": count_latents(batch)}
-
-    def blocks(self) -> list[nn.Module]:
-        """The student's blocks."""
-        return list(named_blocks(self.model.unet).values())
 
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
@@ -240,10 +235,6 @@ class Stage1Objective(Objective):
         if not reads:
             del settings["predictions"]  # whosever they are
         return settings
-
-    def save_model(self, folder: Path) -> None:
-        """Save the student; the teacher is named in its configuration."""
-        self.model.save_pretrained(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

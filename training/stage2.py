@@ -12,15 +12,12 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from depth_distill_ros.models.depth_model import DepthModel
-from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.presets import build_head
 from training.command import run_command
 from training.config import CommonConfig
@@ -32,7 +29,7 @@ from training.losses.dynamic_weighting import DynamicWeightAverage
 from training.losses.gradient_matching import count_differences, gradient_matching_loss
 from training.losses.masking import masked_mean
 from training.losses.scale_shift_invariant import aligned_absolute_error
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.timing import span
 
 _WEIGHTED = {"hybrid": ("ssi", "gradient"), "ssi": ("ssi",)}
@@ -70,7 +67,7 @@ class Stage2Recipe(CommonConfig):
     resolution: tuple[int, int] | None = None
 
 
-class Stage2Objective(Objective):
+class Stage2Objective(ModelObjective):
     """Affine-invariant and edge-aware losses on the decoded disparity."""
 
     def __init__(self, recipe: Stage2Recipe):
@@ -101,10 +98,6 @@ class Stage2Objective(Objective):
         """The valid pixels, and the pairs of them that have a gradient."""
         valid = batch["valid"]
         return {"pixels": valid.sum(), "differences": count_differences(valid)}
-
-    def blocks(self) -> list[nn.Module]:
-        """The UNet's blocks."""
-        return list(named_blocks(self.model.unet).values())
 
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
@@ -142,10 +135,6 @@ class Stage2Objective(Objective):
     def load_extra_state(self, state: dict) -> None:
         """Take back the history of the dynamic weighting."""
         self._weighting.load_state_dict(state["weighting"])
-
-    def save_model(self, folder: Path) -> None:
-        """Save the whole model."""
-        self.model.save_pretrained(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,6 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -24,7 +23,6 @@ from torch import nn
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.dpt_head import DPTHead
-from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.presets import build_head
 from depth_distill_ros.models.temporal import Past, clip_ages
 from depth_distill_ros.models.video_unet import is_video
@@ -43,7 +41,7 @@ from training.losses.masking import masked_mean
 from training.losses.scale_shift_invariant import aligned_absolute_error
 from training.losses.silog import silog_loss
 from training.losses.temporal_gradient import count_temporal, temporal_gradient_loss
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.timing import span
 
 RANGE = 2.0  # of targets in [-1, 1]
@@ -101,7 +99,7 @@ class StreamRecipe(CommonConfig):
     head_rate: float = 1.0
 
 
-class StreamObjective(Objective):
+class StreamObjective(ModelObjective):
     """Losses on clips at once; the head attends to the past alone."""
 
     command, whole_clips = "training.stream", False  # does the UNet see all of a clip at once?
@@ -142,7 +140,7 @@ class StreamObjective(Objective):
 
     def blocks(self) -> list[nn.Module]:
         """The UNet's blocks, where it trains."""
-        return list(named_blocks(self.model.unet).values()) if self._whole else []
+        return super().blocks() if self._whole else []
 
     def counts(self, batch: Batch) -> Counts:
         """Valid pixels, pairs of them in space, and pairs of them in time that hardly change."""
@@ -234,10 +232,6 @@ class StreamObjective(Objective):
             "feature": affinity_loss(fused[chosen.flatten()], features),
             "teacher_gradient": gradient_l1_loss(*frames),
         }
-
-    def save_model(self, folder: Path) -> None:
-        """Save the whole model."""
-        self.model.save_pretrained(folder)
 
 
 def temporal_head(model: DepthModel, recipe: StreamRecipe) -> DPTHead:

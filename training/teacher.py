@@ -10,18 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import nn
 
-from depth_distill_ros.models.feature_taps import named_blocks
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
 from training.latents import compose, count_latents, encode_batch, load_autoencoder, load_prior
 from training.losses.latent import latent_loss
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class TeacherRecipe(CommonConfig):
     prior: str = ""
 
 
-class TeacherObjective(Objective):
+class TeacherObjective(ModelObjective):
     """Depth and reconstruction latents from one UNet step."""
 
     def __init__(self, recipe: TeacherRecipe):
@@ -55,10 +52,6 @@ class TeacherObjective(Objective):
         """The valid latents of the depth task."""
         return {"latents": count_latents(batch)}
 
-    def blocks(self) -> list[nn.Module]:
-        """The UNet's blocks."""
-        return list(named_blocks(self.model.unet).values())
-
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
@@ -69,10 +62,6 @@ class TeacherObjective(Objective):
         count = counts["latents"]
         loss = latent_loss(depth, latents.depth, image, latents.image, latents.mask, count)
         return {"loss": loss}
-
-    def save_model(self, folder: Path) -> None:
-        """Save the whole model: it predicts depth through the autoencoder's decoder."""
-        self.model.save_pretrained(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,15 +12,13 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.edm import euler_sample
-from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.video_unet import denoise
 from training.command import run_command
 from training.config import CommonConfig
@@ -28,7 +26,7 @@ from training.data.clips import check_clip_kinds
 from training.data.views import Batch
 from training.history import next_stage, teacher_credit
 from training.losses.latent_gradient import latent_gradient_loss
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.speed import as_target
 from training.timing import span
 from training.video_models import copied, draw_noise, freeze_temporal, load_video_model
@@ -66,7 +64,7 @@ class VideoStage1Recipe(CommonConfig):
     image_noise: float = 0.0
 
 
-class VideoStage1Objective(Objective):
+class VideoStage1Objective(ModelObjective):
     """One step against several."""
 
     def __init__(self, recipe: VideoStage1Recipe):
@@ -97,10 +95,6 @@ class VideoStage1Objective(Objective):
         if not recipe.train_temporal:
             freeze_temporal(self.model.unet)
 
-    def blocks(self) -> list[nn.Module]:
-        """The UNet's blocks."""
-        return list(named_blocks(self.model.unet).values())
-
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
@@ -130,10 +124,6 @@ class VideoStage1Objective(Objective):
         start, steps = noise.unflatten(0, (-1, frames)), self._recipe.teacher_steps
         clean = euler_sample(lambda x, sigma: denoise(teacher.unet, x, sigma, *seen), start, steps)
         return clean.flatten(0, 1)
-
-    def save_model(self, folder: Path) -> None:
-        """Save the student; the teacher is named in its configuration."""
-        self.model.save_pretrained(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,14 +12,12 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from depth_distill_ros.models.depth_model import DepthModel, DepthModelConfig, prior_channels
 from depth_distill_ros.models.edm import Preconditioning
-from depth_distill_ros.models.feature_taps import named_blocks
 from depth_distill_ros.models.presets import find_preset
 from depth_distill_ros.models.provenance import Provenance
 from depth_distill_ros.models.video_unet import build_video_unet, predict
@@ -30,7 +28,7 @@ from training.data.views import Batch
 from training.history import next_stage
 from training.latents import count_latents, encode_batch, load_model
 from training.losses.latent import latent_mse
-from training.objective import Counts, Losses, Objective
+from training.objective import Counts, Losses, ModelObjective
 from training.timing import span
 from training.video_models import draw_noise
 
@@ -55,7 +53,7 @@ class VideoTeacherRecipe(CommonConfig):
     noise_deviation: float = 1.6
 
 
-class VideoTeacherObjective(Objective):
+class VideoTeacherObjective(ModelObjective):
     """Denoising of the depth latents of clips, given the images'."""
 
     def __init__(self, recipe: VideoTeacherRecipe):
@@ -85,10 +83,6 @@ class VideoTeacherObjective(Objective):
         """The valid latents."""
         return {"latents": count_latents(_frames(batch))}
 
-    def blocks(self) -> list[nn.Module]:
-        """The UNet's blocks."""
-        return list(named_blocks(self.model.unet).values())
-
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
@@ -112,10 +106,6 @@ class VideoTeacherObjective(Objective):
         scaled, context = factor.into * (clean + sigma * noise), self.model.clip_context(None, 1)
         given = predict(self.model.unet, scaled[None], factor.noise, condition[None], context)
         return given[0], velocity(clean, noise, sigma)
-
-    def save_model(self, folder: Path) -> None:
-        """Save the whole model: alone it predicts in one step from noise."""
-        self.model.save_pretrained(folder)
 
 
 def velocity(clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
