@@ -1,5 +1,5 @@
 """Autoencoders between pixels and latents: diffusers' ``AutoencoderKL``, its temporal kin of Stable
-Video Diffusion, or ``AutoencoderTiny``.
+Video Diffusion, ``AutoencoderTiny``; or an ``ImageStem`` in their place, which has no decoder.
 
 All map images in [-1, 1] to latents at an eighth of the size. They differ in their interface, which
 the functions here hide; and the temporal one's decoder sees the frames of a clip together.
@@ -12,9 +12,12 @@ from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderTi
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from depth_distill_ros.errors import ConfigError
+from depth_distill_ros.models.image_stem import ImageStem
 
-Autoencoder = AutoencoderKL | AutoencoderKLTemporalDecoder | AutoencoderTiny
+Autoencoder = AutoencoderKL | AutoencoderKLTemporalDecoder | AutoencoderTiny | ImageStem
 Generators = torch.Generator | list[torch.Generator]
+
+_WITHOUT_POSTERIOR = (AutoencoderTiny, ImageStem)
 
 DOWNSAMPLING = 8
 """Pixels per latent along each side, for every preset."""
@@ -44,6 +47,8 @@ AUTOENCODER_PRESETS: dict[str, tuple[type, dict]] = {
         },
     ),
     "taesd": (AutoencoderTiny, {}),
+    "stem": (ImageStem, {}),
+    "tiny-stem": (ImageStem, {"widths": (16, 32, 64), "blocks": (0, 1, 2)}),
     "tiny": (
         AutoencoderKL,
         {
@@ -65,7 +70,7 @@ AUTOENCODER_PRESETS: dict[str, tuple[type, dict]] = {
     ),
 }
 """Class and constructor arguments by preset: Stable Diffusion's, Stable Video Diffusion's, the tiny
-twin of the first, and ours."""
+twin of the first, stems, and ours."""
 
 
 def build_autoencoder(preset: str) -> Autoencoder:
@@ -91,7 +96,8 @@ def encode(
     Args:
         images: (B, 3, H, W) in [-1, 1], sides multiples of 8.
         generator: draws from the posterior (as Lotus trains), one for all images or a list of
-            one an image; without any the posterior's mean is returned. AutoencoderTiny has no posterior and ignores it.
+            one an image; without any the posterior's mean is returned. AutoencoderTiny and
+            stems have no posterior and ignore it.
 
     Returns:
         (B, C, H/8, W/8), multiplied by the autoencoder's ``scaling_factor``.
@@ -101,9 +107,9 @@ def encode(
 
 def moments(autoencoder: Autoencoder, images: torch.Tensor) -> torch.Tensor:
     """What the encoder knows of images (B, 3, H, W): mean and logarithm of the variance of the
-    posterior, (B, 2C, H/8, W/8); of AutoencoderTiny the latents themselves, (B, C, H/8, W/8)."""
+    posterior, (B, 2C, H/8, W/8); of AutoencoderTiny and stems the latents themselves, (B, C, H/8, W/8)."""
     encoded = autoencoder.encode(images)
-    if isinstance(autoencoder, AutoencoderTiny):
+    if isinstance(autoencoder, _WITHOUT_POSTERIOR):
         return encoded.latents
     return encoded.latent_dist.parameters
 
@@ -112,7 +118,7 @@ def draw_latents(
     autoencoder: Autoencoder, moments: torch.Tensor, generator: Generators | None = None
 ) -> torch.Tensor:
     """Scaled latents (B, C, H/8, W/8) of ``moments``, drawn by ``generator`` as in ``encode``."""
-    if isinstance(autoencoder, AutoencoderTiny):
+    if isinstance(autoencoder, _WITHOUT_POSTERIOR):
         latents = moments
     else:
         posterior = DiagonalGaussianDistribution(moments)

@@ -22,13 +22,14 @@ from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models.dpt_head import DPTHead
 from depth_distill_ros.models.hub import read_json
 from depth_distill_ros.models.image_encoder import ImageEncoder
+from depth_distill_ros.models.image_stem import ImageStem
 from depth_distill_ros.models.prior import DepthPrior
 from depth_distill_ros.models.transformers_prior import TransformersPrior
 from depth_distill_ros.models.weight_files import WEIGHTS_NAME, check_fit, load_folder, shapes_of
 
 _CLASSES = {
     "unet": (UNet2DConditionModel, UNetSpatioTemporalConditionModel),
-    "autoencoder": (AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderTiny),
+    "autoencoder": (AutoencoderKL, AutoencoderKLTemporalDecoder, AutoencoderTiny, ImageStem),
     "prior": (DepthPrior, TransformersPrior),
     "head": (DPTHead,),
     "image_encoder": (ImageEncoder,),

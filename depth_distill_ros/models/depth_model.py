@@ -15,6 +15,7 @@ Student and teacher are the same class: D²epth is this model with the full-size
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import tempfile
@@ -30,9 +31,10 @@ from depth_distill_ros.errors import ModelError
 from depth_distill_ros.models import autoencoder as ae
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.components import build_component, load_component, save_component
-from depth_distill_ros.models.dpt_head import DPTHead, Memory, head_taps
+from depth_distill_ros.models.dpt_head import DPTHead, Memory, half_size_guide, head_taps
 from depth_distill_ros.models.edm import SIGMA_MAX
 from depth_distill_ros.models.feature_taps import FeatureTaps
+from depth_distill_ros.models.image_stem import ImageStem
 from depth_distill_ros.models.model_config import (
     FORMAT,
     DepthModelConfig,
@@ -41,7 +43,7 @@ from depth_distill_ros.models.model_config import (
 )
 from depth_distill_ros.models.pipelines import is_pipeline, load_lotus
 from depth_distill_ros.models.presets import build_parts, find_preset
-from depth_distill_ros.models.prior import DepthPrior, standardise, to_unit_range
+from depth_distill_ros.models.prior import DepthPrior, prior_input
 from depth_distill_ros.models.provenance import FILE as PROVENANCE_FILE
 from depth_distill_ros.models.provenance import Provenance, read_provenance
 from depth_distill_ros.models.temporal import Past, clip_ages
@@ -89,6 +91,12 @@ class DepthModel(nn.Module):
                 )
         if (self.config.decoder == "head") and self.head is None:
             raise ModelError("config.json names a head as the decoder but there is none")
+        if isinstance(self.autoencoder, ImageStem):
+            if self.config.decoder == "autoencoder" or self.config.prior_input == "latents":
+                raise ModelError(
+                    "an image stem encodes images and decodes nothing: it needs a head, and a prior "
+                    "that is read by its features"
+                )
         width = self.unet.config.cross_attention_dim
         if self.prompt.shape[-1] != width:
             raise ModelError(
@@ -127,20 +135,13 @@ class DepthModel(nn.Module):
             latents = torch.cat([prior_latents.to(latents.dtype), latents], dim=1)
         if self.head is None or self.head.config.guide_channels == 0:
             return latents, None
-        guide = F.avg_pool2d(images, 2)
-        if disparity is None:
-            disparity = torch.zeros_like(guide[:, :1])
-        return latents, torch.cat([guide, disparity.to(guide.dtype)], dim=1)
+        return latents, half_size_guide(images, disparity)
 
     def prior_latents(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What the UNet sees of the prior (B, C, H/8, W/8), and the prior's disparity of mean 0 and
         deviation 1 (B, 1, h, w), of images (B, 3, H, W) in [-1, 1]."""
-        if self.config.prior_input == "features":
-            return self.prior.latents(images)
-        disparity = self.prior.disparity_map(images).float()
-        maps = F.interpolate(to_unit_range(disparity), images.shape[-2:], mode="bilinear")
-        latents = ae.encode_map(self.autoencoder, maps.to(images.dtype))
-        return latents, F.avg_pool2d(standardise(maps), 2)
+        encode = functools.partial(ae.encode, self.autoencoder)
+        return prior_input(self.prior, self.config.prior_input, images, encode)
 
     def context(self, images: torch.Tensor) -> torch.Tensor | None:
         """An embedding of each image (B, 1, C) for a video UNet's cross-attention; None where the

@@ -41,7 +41,18 @@ def head_taps(unet: nn.Module) -> list[str]:
     return [f"u{index}" for index in range(blocks)][-TAPS:]
 
 
-class _ResidualConvs(nn.Module):
+def half_size_guide(images: torch.Tensor, disparity: torch.Tensor | None) -> torch.Tensor:
+    """The guide (B, 4, H/2, W/2) of images (B, 3, H, W): they, and a prior's disparity (B, 1, H/2, W/2),
+    or zeros without one."""
+    guide = F.avg_pool2d(images, 2)
+    if disparity is None:
+        disparity = torch.zeros_like(guide[:, :1])
+    return torch.cat([guide, disparity.to(guide.dtype)], dim=1)
+
+
+class ResidualConvs(nn.Module):
+    """Two convolutions, each behind a ReLU, on top of a map (B, width, h, w)."""
+
     def __init__(self, width: int):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
@@ -78,8 +89,8 @@ class DPTHead(ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.reassemble = nn.ModuleList(nn.Conv2d(c, width, 1) for c in feature_channels)
-        self.fusion = nn.ModuleList(_ResidualConvs(width) for _ in feature_channels)
-        self.lateral = nn.ModuleList(_ResidualConvs(width) for _ in feature_channels)
+        self.fusion = nn.ModuleList(ResidualConvs(width) for _ in feature_channels)
+        self.lateral = nn.ModuleList(ResidualConvs(width) for _ in feature_channels)
         self.upsample = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
         self.refine = nn.Sequential(
             nn.Conv2d(width + guide_channels, refine_width, 3, padding=1),

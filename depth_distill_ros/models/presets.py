@@ -35,6 +35,18 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "d3epth": Preset("sdxs09", "taesd", weights="train: python -m training.stage1, stage2"),
+    "d3epth-fast": Preset(
+        "sdxs09",
+        "stem",
+        head_width=64,
+        weights="train: d3epth, then python -m training.stem, stage2",
+    ),
+    "d3epth-small": Preset(
+        "small",
+        "stem",
+        head_width=64,
+        weights="train: as d3epth-fast; stage1 with student: small, feature_kd_weight: 0",
+    ),
     "lotus-d": Preset(
         "lotus-d", "kl", weights="Hugging Face: jingheya/lotus-depth-d-v2-0-disparity"
     ),
@@ -49,6 +61,10 @@ PRESETS: dict[str, Preset] = {
     ),
     "tiny": Preset("tiny", "tiny", resolution=(192, 256)),
     "tiny-prior": Preset("tiny", "tiny", prior=True, head_width=32, resolution=(192, 256)),
+    "tiny-fast": Preset("tiny", "tiny-stem", prior=True, head_width=32, resolution=(192, 256)),
+    "tiny-small": Preset(
+        "tiny-small", "tiny-stem", prior=True, head_width=32, resolution=(192, 256)
+    ),
     "tiny-teacher": Preset("tiny-teacher", "tiny", resolution=(192, 256)),
     "tiny-video": Preset("tiny-video", "tiny-temporal", resolution=(96, 128), frames=8, overlap=2),
 }

@@ -9,6 +9,8 @@ unshuffle: nothing is lost, nothing is computed), together with its features at 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -150,6 +152,31 @@ class DepthPrior(ModelMixin, ConfigMixin):
         disparity, features = self(images)
         disparity = standardise(disparity)
         return torch.cat([F.pixel_unshuffle(disparity, _UNSHUFFLE), features], 1), disparity
+
+
+def prior_input(
+    prior: nn.Module,
+    kind: str,
+    images: torch.Tensor,
+    encode: Callable[[torch.Tensor], torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a UNet sees of a prior, and what the head does.
+
+    Args:
+        prior: whose disparity it is.
+        kind: "features" or "latents", ``DepthModelConfig.prior_input``.
+        images: (B, 3, H, W) in [-1, 1].
+        encode: images to scaled latents: the autoencoder's half of "latents" (ApDepth, 3.2).
+
+    Returns:
+        (B, C, H/8, W/8), and disparity of mean 0 and deviation 1 (B, 1, H/2, W/2).
+    """
+    if kind == "features":
+        return prior.latents(images)
+    disparity = prior.disparity_map(images).float()
+    maps = F.interpolate(to_unit_range(disparity), images.shape[-2:], mode="bilinear")
+    latents = encode(maps.to(images.dtype).expand(-1, 3, -1, -1))
+    return latents, F.avg_pool2d(standardise(maps), 2)
 
 
 def standardise(maps: torch.Tensor) -> torch.Tensor:

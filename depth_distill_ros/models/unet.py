@@ -2,8 +2,10 @@
 
 The student and the teacher are stock ``UNet2DConditionModel`` networks: a preset is nothing but
 its configuration, so weights in diffusers format load without conversion. Sources: SDXS-512-0.9
-(student), Stable Diffusion 2, with Lotus' task token (teacher) or without (``sd2``); ``tiny-*`` are this package's own
-sizes, with the same block structure, so that the feature pairs of D³epth Table 3 match in shape.
+(student), Stable Diffusion 2, with Lotus' task token (teacher) or without (``sd2``). ``small`` is
+the student with 0.4 of its channels, for embedded GPUs. ``tiny*`` are this package's own sizes, with
+the same block structure, so that the feature pairs of D³epth Table 3 match in shape; of the small
+ones the channels do not.
 """
 
 from __future__ import annotations
@@ -34,6 +36,13 @@ UNET_PRESETS: dict[str, dict] = {
         "attention_head_dim": (5, 10, 20),
         "cross_attention_dim": 1024,
     },
+    "small": {
+        **_STUDENT_BLOCKS,
+        **_TASK_TOKEN,
+        "block_out_channels": (128, 256, 512),
+        "attention_head_dim": (2, 4, 8),
+        "cross_attention_dim": 1024,
+    },
     "lotus-d": {
         **_TEACHER_BLOCKS,
         **_TASK_TOKEN,
@@ -54,6 +63,14 @@ UNET_PRESETS: dict[str, dict] = {
         "attention_head_dim": (3, 6, 12),
         "cross_attention_dim": 64,
         "norm_num_groups": 16,
+    },
+    "tiny-small": {
+        **_STUDENT_BLOCKS,
+        **_TASK_TOKEN,
+        "block_out_channels": (20, 40, 80),
+        "attention_head_dim": (1, 2, 4),
+        "cross_attention_dim": 64,
+        "norm_num_groups": 10,
     },
     "tiny-teacher": {
         **_TEACHER_BLOCKS,
