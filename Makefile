@@ -120,6 +120,8 @@ ifneq ($(ROS_EXTRA),)
 endif
 	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
 
+comma := ,
+
 define install
 	$(if $(TORCH_INDEX),$(PIP_INSTALL) $(PIP_CONSTRAINTS) --index-url $(TORCH_INDEX) torch)
 	$(PIP_INSTALL) $(PIP_CONSTRAINTS) --use-pep517 --editable '.[$(ROS_EXTRA)$(1)]'
@@ -127,7 +129,7 @@ endef
 
 $(VENV)/.demo: $(REQUIREMENTS) | $(BIN)/python
 	@echo "installing the package, ROS 2 and PyTorch into $(VENV) (a few minutes)"
-	$(call install,scenes)
+	$(call install,scenes$(comma)onnx)
 	@touch $@
 
 $(VENV)/.dev: $(REQUIREMENTS) | $(BIN)/python

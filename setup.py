@@ -19,6 +19,7 @@ REQUIRED = [
     "Jinja2>=3.1",
     "numpy>=1.26",
     "opencv-python-headless>=4.10",
+    "platformdirs>=4.2",
     "PyYAML>=6.0",
     "rosbags>=0.11.6",
     "safetensors>=0.5",
@@ -44,9 +45,12 @@ ROS = [
 
 SCENES = ["moderngl>=5.12", "Pillow>=10.4", "platformdirs>=4.2", "tqdm>=4.66"]
 
+# Exported engines: `d3epth export`, and what runs them on a CPU.
+ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.4"]
+
 # Models of Hugging Face, to be measured by the same code (`d3epth evaluate --predictor hf:…`), and
 # HDF5, for the depth of Spring.
-PEERS = ["h5py>=3.11", "Pillow>=10.4", "transformers>=4.48"]
+PEERS = ["h5py>=3.11", "matplotlib>=3.9", "Pillow>=10.4", "transformers>=4.48"]
 
 TRAIN = [
     *SCENES,
@@ -86,6 +90,7 @@ setup(
         NAME: [
             "weights/*/*",
             "weights/*/*/*",
+            "inference/pictures/*.jpg",
             "evaluation/protocols/*.json",
             "evaluation/protocols/definitions/*.json",
             "evaluation/replay/*.j2",
@@ -101,13 +106,14 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         "ros": ROS,
-        "gpu": ["onnxruntime-gpu>=1.20"],
+        "gpu": [*ONNX[::2], "onnxruntime-gpu>=1.22"],
+        "onnx": ONNX,
         "peers": PEERS,
         "scenes": SCENES,
         "train": TRAIN,
         "test": TEST,
         "viewer": VIEWER,
-        "dev": [*PEERS, *TRAIN, *TEST, "ruff>=0.15"],
+        "dev": [*ONNX, *PEERS, *TRAIN, *TEST, "ruff>=0.15"],
     },
     entry_points={
         "console_scripts": [

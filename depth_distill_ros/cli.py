@@ -15,7 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from depth_distill_ros import cli_bench, cli_models, cli_predict, cli_replay, cli_streams
+from depth_distill_ros import (
+    cli_bench,
+    cli_export,
+    cli_models,
+    cli_predict,
+    cli_replay,
+    cli_streams,
+)
 from depth_distill_ros.errors import ConfigError, UserError, refuse
 
 
@@ -55,6 +62,7 @@ def _evaluate_benchmarks(options: argparse.Namespace) -> int:
         options.predictions,
         options.align,
         own_resolution=options.resolution == "model",
+        engine=options.engine,
     )
     data = BenchmarkOptions(
         tuple(names), options.root, options.split, bool(options.allow_partial), options.output
@@ -128,6 +136,8 @@ def build_parser() -> argparse.ArgumentParser:
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument("--model", help="bundled model, folder, or owner/name@commit on the Hub")
     model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    engine = "torch, onnxruntime (see export), or auto: the latter where it was exported"
+    model.add_argument("--engine", default="auto", help=engine)
 
     def command(
         function: Callable[[argparse.Namespace], int], *parents: argparse.ArgumentParser
@@ -172,6 +182,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_bench.add_commands(commands, model)
     cli_replay.add_commands(commands, model)
     cli_models.add_commands(command(models))
+    cli_export.add_arguments(command(cli_export.export))
     return parser
 
 

@@ -105,7 +105,7 @@ def load_estimator(options: argparse.Namespace) -> Any:
     hub.resolve(options.model)  # a wrong name is refused before PyTorch is imported
     from depth_distill_ros.inference.estimator import DepthEstimator
 
-    return DepthEstimator.from_pretrained(options.model, options.device)
+    return DepthEstimator.from_pretrained(options.model, options.device, options.engine)
 
 
 def _refuse_equal_names(inputs: list[tuple[str, Path]]) -> None:

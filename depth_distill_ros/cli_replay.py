@@ -92,7 +92,9 @@ def replay(options: argparse.Namespace) -> int:
     from depth_distill_ros.evaluation.replay.command import load_model
     from depth_distill_ros.evaluation.replay.command import replay as run_replay
 
-    report = run_replay(replay_options, lambda: load_model(options.model, options.device))
+    report = run_replay(
+        replay_options, lambda: load_model(options.model, options.device, options.engine)
+    )
     return 0 if report["threshold"]["passed"] else 1
 
 

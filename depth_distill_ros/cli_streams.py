@@ -44,6 +44,7 @@ def evaluate_streams(options: argparse.Namespace) -> int:
             metrics=parse_metrics(options.metrics),
             model=options.model,
             device=options.device,
+            engine=options.engine,
             window=options.window,
             compare=options.compare,
             output=options.output,

@@ -38,6 +38,7 @@ ARGUMENTS = (
     ("namespace", "", "Namespace of the node and of its topics."),
     ("model", "", "Model name, folder or Hugging Face id; empty: as in the parameters file."),
     ("device", "", "auto, cpu, cuda or cuda:N; empty: as in the parameters file."),
+    ("engine", "", "auto, torch or onnxruntime; empty: as in the parameters file."),
     ("transport", "", "raw or compressed; empty: as in the parameters file."),
     (
         "scale",
@@ -75,6 +76,7 @@ ARGUMENTS = (
 PARAMETERS = {
     "model": ("model", str),  # a text also where a folder is called 2024
     "device": ("device", str),
+    "engine": ("engine", str),
     "transport": ("input.transport", str),
     "scale": ("scale.mode", str),
     "reference_type": ("reference.type", str),

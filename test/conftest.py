@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +19,10 @@ from hypothesis import settings
 # pipeline_folders is for several packages of tests; the root comes before the folder test/, in
 # which test/training would pass for the package training
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+# Engines that somebody has exported on this machine are not what is tested.
+os.environ["D3EPTH_CACHE"] = tempfile.mkdtemp(prefix="d3epth-tests-")
+atexit.register(shutil.rmtree, os.environ["D3EPTH_CACHE"], ignore_errors=True)
 
 # The suite runs beside DDS graphs and trainings on two cores: a slow example is no failure.
 settings.register_profile("shared-cores", deadline=None)
@@ -60,6 +68,18 @@ def stream_model(tmp_path_factory) -> Path:
     model.head = head
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Path:
+    """A cache (for D3EPTH_CACHE) with an engine of the bundled streaming model, for any size."""
+    from depth_distill_ros import cli
+
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("D3EPTH_CACHE", str(cache))
+        assert cli.main(["export", "d3epth-tiny-stream"]) == 0
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ def test_the_version_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [(NAME, ("ros", "peers", "viewer")), ("training", ("train",))]
+    ("folder", "extras"), [(NAME, ("ros", "onnx", "peers", "viewer")), ("training", ("train",))]
 )
 def test_what_is_imported_is_required(folder, extras):
     required = requirements(*extras)

@@ -11,8 +11,9 @@ import torch
 from depth_distill_ros.errors import DataError, ModelError
 from depth_distill_ros.evaluation.benchmarks import checkpoint_digest, with_invalid
 from depth_distill_ros.evaluation.protocols.peers import HuggingFacePipeline
-from depth_distill_ros.inference.estimator import DepthEstimator, choose_device
+from depth_distill_ros.inference.estimator import DepthEstimator
 from depth_distill_ros.inference.resizing import check_image, resize_image, working_size
+from depth_distill_ros.inference.torch_engine import choose_device
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.provenance import Credit, public_name, read_provenance
 from training.history import inherited_licence_of
@@ -99,7 +100,7 @@ class _Model:
 
     def __init__(self, name: str, device: str):
         self.checkpoint = _digest(name)
-        self._estimator = DepthEstimator(load_model(name), device)
+        self._estimator = DepthEstimator.of_model(load_model(name), device)
 
     def __call__(self, rgb: np.ndarray, photo: str) -> np.ndarray:
         return with_invalid(self._estimator(rgb))

@@ -77,6 +77,7 @@ class DemoOptions:
     fov: float | None = None
     model: str | None = None
     device: str = "auto"
+    engine: str = "auto"
     viewer: str = "none"
 
     def __post_init__(self) -> None:
@@ -160,7 +161,11 @@ def play_and_record(
 ) -> Run:
     """Runs the graph once; every process has ended when this returns or raises."""
     played, received, recording = work / "played.txt", work / "received.txt", work / "recording"
-    parameters = {"device": options.device, "model": options.model}
+    parameters = {
+        "device": options.device,
+        "engine": options.engine,
+        "model": options.model,
+    }
     node_arguments = ["--ros-args"]
     for name, value in parameters.items():
         if value is not None:
@@ -243,7 +248,7 @@ def node_summary(log: Path) -> str:
 
 def resolved_device(device: str) -> str:
     """The device that the node chose, by the rule that it used itself."""
-    from depth_distill_ros.inference.estimator import choose_device  # imports torch
+    from depth_distill_ros.inference.torch_engine import choose_device  # imports torch
 
     return choose_device(device)
 

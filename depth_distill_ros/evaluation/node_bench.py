@@ -34,6 +34,7 @@ class NodeBenchOptions:
     rounds: int = 3
     model: str | None = None
     device: str = "auto"
+    engine: str = "auto"
     parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -96,7 +97,12 @@ def bench_node(options: NodeBenchOptions) -> dict:
 
 
 def _measure(options: NodeBenchOptions, topics: tuple[str, ...]) -> Round:
-    parameters = [*FIXED_SCALE, f"device:={options.device}", *options.parameters]
+    parameters = [
+        *FIXED_SCALE,
+        f"device:={options.device}",
+        f"engine:={options.engine}",
+        *options.parameters,
+    ]
     if options.model is not None:
         parameters.append(f"model:={options.model}")
     node = ["--ros-args", *(word for value in parameters for word in ("-p", value))]

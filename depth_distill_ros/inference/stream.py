@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from depth_distill_ros.errors import ImageError
 from depth_distill_ros.inference.depth_map import DepthMap
+from depth_distill_ros.inference.engines import Engine, Memory
 from depth_distill_ros.inference.scene_cut import is_cut, thumbnail
-from depth_distill_ros.models.dpt_head import TEMPORAL_PLACES, Memory
-from depth_distill_ros.models.temporal import ATTENTIONS
 
 MAX_GAP = 1.0
 """Seconds without an image after which those before it say little about the next one."""
@@ -28,6 +26,8 @@ REASONS = (BACK, GAP, SIZE, CUT, ASKED)
 
 class StreamEstimator(Protocol):
     """What a stream asks of its `DepthEstimator`."""
+
+    engine: Engine
 
     def infer_streams(
         self,
@@ -134,7 +134,7 @@ class DepthStream:
     @property
     def reach(self) -> int:
         """How many frames back an answer may depend on: what is remembered has seen others."""
-        return len(TEMPORAL_PLACES) * ATTENTIONS * (self.window - 1)
+        return self._estimator.engine.info.temporal_layers * (self.window - 1)
 
     def reset(self) -> None:
         """Forgets all frames: the next one begins anew. Allowed beside a running inference."""
@@ -175,8 +175,7 @@ class DepthStream:
                 self._forget(step.reason)
             self._memory, self._last, self._stamps = memory, step.frame, step.stamps
             if entry is not None and step.stamps.size:
-                for room, new in zip(memory, entry, strict=True):
-                    room[..., step.slot, :] = new[..., 0, :]
+                self._estimator.engine.remember(memory, step.slot, entry)
                 step.stamps[step.slot] = step.frame.stamp
 
     def _reason_to_forget(self, frame: _Frame) -> str | None:
@@ -207,10 +206,3 @@ def check_stamp(stamp: float) -> None:
             f"the stamp of an image must be a finite number of seconds, got {stamp}: "
             "give the time at which it was taken, from any origin"
         )
-
-
-def joined(memories: Sequence[Memory]) -> Memory:
-    """The memories of several streams as one batch; that of one stream as it is."""
-    if len(memories) == 1:
-        return memories[0]
-    return [torch.cat(parts) for parts in zip(*memories, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -52,6 +53,19 @@ def resolve(name_or_folder: str | Path | None = None, patterns: Sequence[str] = 
         f"there is no model '{name}': give a bundled model ({', '.join(bundled) or 'none'}), "
         "a folder, or owner/name@<commit> on the Hugging Face Hub"
     )
+
+
+def model_digest(folder: Path) -> str:
+    """The first 12 hexadecimal digits of the SHA-256 of all that a model's function depends on: the
+    names and contents of its weights and configurations."""
+    digest = hashlib.sha256()
+    files = [path for kind in ("*.safetensors", "config.json") for path in folder.rglob(kind)]
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:12]
 
 
 def is_hub_id(name: str) -> bool:

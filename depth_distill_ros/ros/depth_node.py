@@ -97,7 +97,10 @@ class DepthNode(LifecycleNode):
             CameraDiagnostics(camera, lambda name=name: self.counts(name))
             for name, camera in self._cameras.items()
         ]
-        self.get_logger().info(f"model {estimator.name} on {estimator.device}")
+        self.get_logger().info(
+            f"model {estimator.name} on {estimator.device}, {estimator.engine.label} "
+            f"({estimator.choice})"
+        )
         return super().on_configure(state)
 
     def _make_cameras(self, names: Iterable[str], scales: Mapping[str, dict]) -> None:

@@ -139,10 +139,11 @@ def model_status(
     values = {
         "state": state,
         "model": estimator.name,
-        "engine": estimator.engine,
+        "engine": estimator.engine.label,
+        "engine chosen because": estimator.choice,
         "device": estimator.device,
     }
-    memory = estimator.device_memory()
+    memory = estimator.engine.device_memory()
     if memory is not None:
         values["GPU memory used MiB"] = f"{memory[0] / 2**20:.0f}"
         values["GPU memory total MiB"] = f"{memory[1] / 2**20:.0f}"

@@ -3,7 +3,7 @@
     ros2 run depth_distill_ros d3epth_node --ros-args -p device:=cpu -r image:=/camera/image_raw
 
 Exit status: 0 after SIGINT or SIGTERM, 2 with one line on stderr for a mistake in the arguments,
-the parameters or the model. PyTorch is imported when the parameters are known to be good.
+the parameters or the model. The engine is imported when the parameters are known to be good: PyTorch, or ONNX Runtime alone.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ def load_estimator(settings: Settings) -> DepthEstimator:
 
     from depth_distill_ros.inference.estimator import DepthEstimator
 
-    estimator = DepthEstimator.from_pretrained(settings.model or None, device=settings.device)
+    estimator = DepthEstimator.from_pretrained(
+        settings.model or None, settings.device, settings.engine, settings.precision
+    )
     blank = np.zeros((*WARM_UP_SIZE, 3), np.uint8)
     estimator(blank)
     if estimator.temporal_window:

@@ -97,6 +97,17 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "Where the model runs: auto (a CUDA GPU where there is one), cpu, cuda or cuda:N.",
         "unconfigured",
     ),
+    _node(
+        "engine",
+        "What runs it: torch, onnxruntime (what `d3epth export` has made of this model), or auto: "
+        "the latter where it is there and was found right, else torch.",
+        "unconfigured",
+    ),
+    _node(
+        "precision",
+        "Of torch: float32, float16 or bfloat16. An exported engine has its own.",
+        "unconfigured",
+    ),
     _node("autostart", "Configure and activate at the start, without a lifecycle manager."),
     _node(
         "lazy",

@@ -11,6 +11,8 @@ from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.geometry.scale_tracker import ScaleSettings
 
 CHOICES = {
+    "engine": ("auto", "torch", "onnxruntime"),
+    "precision": ("float32", "float16", "bfloat16"),
     "input_transport": ("raw", "compressed"),
     "depth_output_size": ("input", "model"),
     "depth_encoding": ("32FC1", "16UC1"),
@@ -29,6 +31,8 @@ class Settings:
 
     model: str = ""
     device: str = "auto"
+    engine: str = "auto"
+    precision: str = "float32"
     autostart: bool = True
     lazy: bool = True
     cameras: tuple[str, ...] = ()

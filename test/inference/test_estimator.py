@@ -11,10 +11,10 @@ from depth_distill_ros.errors import ConfigError, ImageError, ModelError
 from depth_distill_ros.inference.estimator import (
     DepthEstimator,
     check_image,
-    choose_device,
     resize_image,
     working_size,
 )
+from depth_distill_ros.inference.torch_engine import choose_device
 from depth_distill_ros.models.depth_model import DepthModel
 
 

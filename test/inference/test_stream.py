@@ -222,12 +222,12 @@ def test_a_reset_during_an_inference_forgets_its_frame_too(estimator):
 
 
 def test_a_frame_that_does_not_fit_changes_nothing(stream_model):
-    short = DepthEstimator(DepthModel.from_pretrained(stream_model), device="cpu")
+    short = DepthEstimator.of_model(DepthModel.from_pretrained(stream_model), "cpu")
     streams = [short.stream() for _ in range(2)]
     images = frames(4), frames(4, size=(96, 64))
     for number in range(3):
         short.infer_streams([images[0][number], images[1][number]], streams, [0.1 * number] * 2)
-    step = short._model.step
+    step = short.engine._model.step
 
     def full(pixels, ages, memory):
         """Has no room for portrait images: the first group of a call succeeds."""
@@ -235,12 +235,12 @@ def test_a_frame_that_does_not_fit_changes_nothing(stream_model):
             raise MemoryError
         return step(pixels, ages, memory)
 
-    short._model.step = full
+    short.engine._model.step = full
     cut = scene(7)
     with pytest.raises(OutOfMemoryError):
         short.infer_streams([cut, images[1][3]], streams, [0.3, 0.3])
     assert [stream.resets for stream in streams] == [{}, {}]
-    short._model.step = step
+    short.engine._model.step = step
     found = short.infer_streams([images[0][3], images[1][3]], streams, [0.3, 0.3])
     for stream_images, disparity in zip(images, found, strict=True):
         other = short.stream()
@@ -250,19 +250,19 @@ def test_a_frame_that_does_not_fit_changes_nothing(stream_model):
 
 
 def test_what_is_not_finite_is_not_remembered(stream_model):
-    broken = DepthEstimator(DepthModel.from_pretrained(stream_model), device="cpu")
+    broken = DepthEstimator.of_model(DepthModel.from_pretrained(stream_model), "cpu")
     images = frames(3)
     stream, other = broken.stream(), broken.stream()
     stream(images[0], 0.0)
-    step = broken._model.step
+    step = broken.engine._model.step
 
     def overflowing(*arguments):
         disparity, entries = step(*arguments)
         return disparity * torch.nan, [entry * torch.nan for entry in entries]
 
-    broken._model.step = overflowing
+    broken.engine._model.step = overflowing
     assert not stream(images[1], 0.1).valid.any()
-    broken._model.step = step
+    broken.engine._model.step = step
     assert stream.frames == 1
     other(images[0], 0.0)
     assert close(stream(images[2], 0.2).disparity, other(images[2], 0.2).disparity)
@@ -301,15 +301,15 @@ def test_a_model_without_temporal_head_says_what_to_do(small_model):
 
 def test_too_little_memory_for_all_cameras_at_once(stream_model):
     """One camera at a time then, and each frame once."""
-    short = DepthEstimator(DepthModel.from_pretrained(stream_model), device="cpu")
-    step = short._model.step
+    short = DepthEstimator.of_model(DepthModel.from_pretrained(stream_model), "cpu")
+    step = short.engine._model.step
 
     def one_fits(pixels, ages, memory):
         if len(pixels) > 1:
             raise MemoryError
         return step(pixels, ages, memory)
 
-    short._model.step = one_fits
+    short.engine._model.step = one_fits
     frugal = FrugalEstimator(short, lambda text: None)
     together, alone = ([short.stream() for _ in range(3)] for _ in range(2))
     for number in range(5):

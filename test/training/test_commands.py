@@ -12,6 +12,7 @@ import torch
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.inference.estimator import DepthEstimator
 from depth_distill_ros.models.components import load_component
+from depth_distill_ros.models.depth_model import DepthModel
 from training.stage1 import Stage1Objective, Stage1Recipe
 
 RECIPES = Path(__file__).parents[2] / "config" / "training"
@@ -22,6 +23,7 @@ COMMANDS = [
     "teacher",
     "stage1",
     "stage2",
+    "stem",
     "apdepth",
     "fiffdepth",
     *OF_CLIPS,
@@ -60,9 +62,7 @@ def test_the_whole_pipeline_hands_models_on(shards, tmp_path):
     teacher = ("--teacher", f"{tmp_path}/teacher/model", "--teacher_licence", "Apache-2.0")
     assert run("stage1", tmp_path / "one", shards, *few, *teacher) == 0
     assert run("stage2", tmp_path / "two", shards, *few, "--model", f"{tmp_path}/one/model") == 0
-    one, two = (
-        DepthEstimator.from_pretrained(tmp_path / name / "model")._model for name in ("one", "two")
-    )
+    one, two = (DepthModel.from_pretrained(tmp_path / name / "model") for name in ("one", "two"))
     assert two.config.teachers == ("tiny-teacher (Apache-2.0)",)
     assert two.config.decoder == "head" and two.config.prior
     for part in ("autoencoder", "prior"):  # frozen all along

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from depth_distill_ros.inference.estimator import DepthEstimator
+from depth_distill_ros.models.depth_model import DepthModel
 from training.config import DataConfig, RunConfig, parse_recipe
 from training.data.batches import Feed, StepBatches
 from training.data.pairs import photos_of
@@ -213,7 +214,7 @@ def test_the_command_makes_its_labels_and_a_model_of_one_step(shards, photos, tm
     estimator = DepthEstimator.from_pretrained(tmp_path / "run" / "model", device="cpu")
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     assert np.isfinite(estimator(image).disparity).all()
-    model = estimator._model
+    model = DepthModel.from_pretrained(tmp_path / "run" / "model")
     assert (model.config.timestep, model.config.decoder) == (0, "autoencoder")
     assert model.config.teachers == ("d3epth-tiny (its prior) (apache-2.0)",)
     assert {credit.role for credit in model.provenance.credits} == {"teacher", "data"}

@@ -37,7 +37,7 @@ class HuggingFacePipeline:
             raise ConfigError(
                 "models of Hugging Face need transformers: pip install 'depth_distill_ros[peers]'"
             ) from error
-        from depth_distill_ros.inference.estimator import choose_device
+        from depth_distill_ros.inference.torch_engine import choose_device
 
         where = model if revision is None else self.name
         try:

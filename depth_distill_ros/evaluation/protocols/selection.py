@@ -32,6 +32,7 @@ class PredictorOptions:
         predictions: a folder of .npy files, or one that holds such a folder for each benchmark.
         align: the space of `hf:` models and saved predictions, which do not say it themselves.
         own_resolution: let this package's model see its own resolution, not the benchmark's.
+        engine: auto, torch or onnxruntime.
     """
 
     model: str | None = None
@@ -40,6 +41,7 @@ class PredictorOptions:
     predictions: Path | None = None
     align: Space | None = None
     own_resolution: bool = False
+    engine: str = "auto"
 
     def __post_init__(self):
         chosen = [self.model, self.predictor, self.predictions]
@@ -78,7 +80,7 @@ def _load(options: PredictorOptions) -> Predictor:
         folder = hub.resolve(options.model)  # a wrong name is refused before PyTorch is imported
         from depth_distill_ros.inference.estimator import DepthEstimator
 
-        estimator = DepthEstimator.from_pretrained(options.model, options.device)
+        estimator = DepthEstimator.from_pretrained(options.model, options.device, options.engine)
         return OwnModel(estimator, checkpoint_digest(folder), options.own_resolution)
     if options.predictor.startswith(HUGGING_FACE):
         from depth_distill_ros.evaluation.protocols.peers import HuggingFacePipeline

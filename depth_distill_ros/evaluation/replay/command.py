@@ -44,7 +44,7 @@ class Model:
     open_stream: Callable[[int | None], DepthStream] | None = None
 
 
-def load_model(name: str | None, device: str) -> Model:
+def load_model(name: str | None, device: str, engine: str = "auto") -> Model:
     """Loads a model and runs it once, so that the first frame is not a slow one.
 
     Raises ModelError or ConfigError where the model or the device cannot be used.
@@ -52,7 +52,7 @@ def load_model(name: str | None, device: str) -> Model:
     folder = hub.resolve(name)  # a wrong name is refused before PyTorch is imported
     from depth_distill_ros.inference.estimator import DepthEstimator
 
-    estimator = DepthEstimator.from_pretrained(name, device)
+    estimator = DepthEstimator.from_pretrained(name, device, engine)
     estimator.infer([np.zeros((*WARM_UP_SIZE, 3), np.uint8)])
     return Model(
         estimator.infer,

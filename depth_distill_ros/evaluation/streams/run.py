@@ -27,6 +27,7 @@ class StreamOptions:
         window: frames that the streaming head sees; its own by default.
         compare: another model, frame by frame, as a further column.
         output: a JSON file.
+        engine: auto, torch or onnxruntime.
     """
 
     frames: Path | None
@@ -37,6 +38,7 @@ class StreamOptions:
     window: int | None = None
     compare: str | None = None
     output: Path | None = None
+    engine: str = "auto"
 
 
 def parse_metrics(text: str | None) -> tuple[str, ...]:
@@ -55,7 +57,7 @@ def run_streams(options: StreamOptions) -> None:
     source = _source(options)
     names = [options.model] if options.compare is None else [options.model, options.compare]
     folders = [hub.resolve(name) for name in names]  # wrong names are refused before PyTorch
-    model, *others = (_load(folder, options.device) for folder in folders)
+    model, *others = (_load(folder, options.device, options.engine) for folder in folders)
     compared = {f"per frame of {other.name}": other for other, _ in others}
     predictors = Predictors(model[0], options.window, compared)
     about = report.About(
@@ -91,11 +93,11 @@ def _source(options: StreamOptions) -> sources.Source:
     return sources.sequences(options.frames)
 
 
-def _load(folder: Path, device: str) -> tuple[Any, str]:
+def _load(folder: Path, device: str, engine: str) -> tuple[Any, str]:
     """The estimator and the digest of its weights."""
     from depth_distill_ros.inference.estimator import DepthEstimator
 
-    return DepthEstimator.from_pretrained(folder, device), checkpoint_digest(folder)
+    return DepthEstimator.from_pretrained(folder, device, engine), checkpoint_digest(folder)
 
 
 def _progress(takes: Iterable[sources.Take], count: int) -> Iterator[sources.Take]:

@@ -15,6 +15,7 @@ from depth_distill_ros.evaluation.protocols.predictors import (
     load_adapter,
 )
 from depth_distill_ros.evaluation.protocols.selection import PredictorOptions, predictor_maker
+from depth_distill_ros.models.presets import preset_parameters
 
 RGB = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 
@@ -24,7 +25,9 @@ def estimator():
     from depth_distill_ros.inference.estimator import DepthEstimator
     from depth_distill_ros.models.depth_model import DepthModel
 
-    return DepthEstimator(DepthModel.from_preset("tiny", seed=0, name="random-tiny"), "cpu")
+    return DepthEstimator.of_model(
+        DepthModel.from_preset("tiny", seed=0, name="random-tiny"), "cpu"
+    )
 
 
 def test_the_network_sees_the_benchmarks_size_unless_told_otherwise(estimator):
@@ -32,7 +35,7 @@ def test_the_network_sees_the_benchmarks_size_unless_told_otherwise(estimator):
     assert by_benchmark.resolution == "network at the input's size"
     assert own.resolution == "network at 192x256 in area"
     assert (own.name, own.checkpoint, own.space) == ("random-tiny", "abc", "disparity")
-    assert own.parameters == sum(p.numel() for p in estimator._model.parameters())
+    assert own.parameters == sum(preset_parameters("tiny").values())
     np.testing.assert_array_equal(own(RGB, "a"), estimator(RGB).disparity)
     expected = estimator(RGB, (60, 80)).disparity
     np.testing.assert_array_equal(by_benchmark(RGB, "a"), expected)

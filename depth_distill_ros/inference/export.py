@@ -1,0 +1,314 @@
+"""A model as graphs for ONNX Runtime, and whether their numbers are those of PyTorch.
+
+In the graph are: bytes to [-1, 1], encoder, prior, UNet, decoder or head, and the map's way to
+[0, 1]. Outside stays what depends on the image's size and is done once for all engines: area
+averages down to the network's size, and the way back up, where the node knows edges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from depth_distill_ros.errors import ConfigError
+from depth_distill_ros.inference.engine_folder import (
+    INFER,
+    STEP,
+    EngineFacts,
+    engine_cache,
+    write_facts,
+)
+from depth_distill_ros.inference.engines import Engine, EngineError
+from depth_distill_ros.inference.onnx_engine import OnnxEngine, runtime_version
+from depth_distill_ros.inference.resizing import resize_image, working_size
+from depth_distill_ros.inference.torch_engine import TorchEngine, info_of
+from depth_distill_ros.models import hub
+from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.dpt_head import LEVEL_STRIDES, TEMPORAL_PLACES
+from depth_distill_ros.models.folding import FoldedModel, fold
+from depth_distill_ros.models.temporal import ENTRIES
+
+OPSET = 20
+TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2}
+"""Largest error of a disparity, as a share of the largest disparity of its image."""
+
+STEPS = 4
+"""Frames of a stream that are compared."""
+
+_EXAMPLE = (96, 128)
+_LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export.
+
+    Attributes:
+        model: as in ``DepthModel.from_pretrained``.
+        precision: of weights and arithmetic.
+        size: (height, width) that the network sees, for engines that are fastest with one size;
+            None: any.
+        provider: what will run it: "cpu", "cuda" or "tensorrt".
+        output: the folder; None is the cache, where ``DepthEstimator`` looks.
+    """
+
+    model: str | None = None
+    precision: Literal["fp32", "fp16"] = "fp32"
+    size: tuple[int, int] | None = None
+    provider: str = "cpu"
+    output: Path | None = None
+
+
+def export_model(
+    options: ExportOptions, images: Sequence[np.ndarray], say: Callable[[str], None] = print
+) -> Path:
+    """Export a model and compare the result with PyTorch; returns its folder.
+
+    Args:
+        options: what.
+        images: uint8 RGB (H, W, 3), of any size: what the comparison is made with.
+        say: takes lines about the progress.
+
+    Raises:
+        ModelError, ConfigError: the model cannot be used, or is one of videos.
+        EngineError: packages are missing, or the numbers differ too much; nothing is left then.
+    """
+    runtime = runtime_version()
+    source = hub.resolve(options.model)
+    model = DepthModel.from_pretrained(source)
+    facts = _facts(options, model, hub.model_digest(source), runtime)
+    target = options.output or engine_cache() / facts.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".exporting-") as scratch:
+        staged = Path(scratch) / "engine"
+        staged.mkdir()
+        say(f"exporting {facts.info.name}, {options.precision}")
+        write_graphs(model, staged, options.precision, options.size)
+        write_facts(staged, facts)
+        say(f"comparing with PyTorch on {len(images)} images")
+        error = largest_error(OnnxEngine(staged, compared=False), TorchEngine(model, "cpu"), images)
+        tolerance = TOLERANCE[options.precision]
+        if not error <= tolerance:
+            raise EngineError(
+                f"the exported engine differs from PyTorch by {error:.1e} of the largest disparity, "
+                f"more than {tolerance:.0e}: it is not used"
+            )
+        accepted = {"max_relative_error": error, "tolerance": tolerance, "images": len(images)}
+        write_facts(staged, dataclasses.replace(facts, accepted=accepted))
+        if target.exists():
+            shutil.rmtree(target)
+        staged.rename(target)
+    say(f"within {error:.1e} of PyTorch ({tolerance:.0e} is allowed): {target}")
+    return target
+
+
+def write_graphs(
+    model: DepthModel, folder: Path, precision: str, size: tuple[int, int] | None
+) -> None:
+    """Write ``infer.onnx``, and ``step.onnx`` of a model with a temporal head.
+
+    Raises EngineError where the packages that export are missing.
+    """
+    folded = fold(model)
+    if precision == "fp16":
+        folded = folded.half()
+    layout = _Shapes(folded, size)
+    _write(_Infer(folded), layout.pixels(), folder / INFER, ("pixels",), ("disparity",))
+    if folded.temporal_window:
+        names = [f"memory_{number}" for number in range(len(TEMPORAL_PLACES))]
+        entries = [f"entry_{number}" for number in range(len(TEMPORAL_PLACES))]
+        example = layout.step()
+        _write(
+            _Step(folded),
+            example,
+            folder / STEP,
+            ("pixels", "ages", *names),
+            ("disparity", *entries),
+        )
+
+
+def largest_error(engine: Engine, reference: Engine, images: Sequence[np.ndarray]) -> float:
+    """Largest difference of two engines' disparities, as a share of each image's largest one; of
+    images by themselves and, where both can, of streams of ``STEPS`` frames."""
+    info, errors = reference.info, [0.0]
+    for rgb in images:
+        size = engine.facts.size or working_size(*rgb.shape[:2], info.resolution, info.multiple)
+        pixels = resize_image(rgb, size)[None]
+        errors.append(_error(engine.infer(pixels), reference.infer(pixels)))
+        if info.temporal_window:
+            errors += _stream_errors(engine, reference, pixels)
+    return max(errors)
+
+
+def _stream_errors(engine: Engine, reference: Engine, pixels: np.ndarray) -> list[float]:
+    """Of an image that moves by some pixels from frame to frame."""
+    frames = reference.info.temporal_window - 1
+    ages, errors = np.full((1, frames), np.inf, np.float32), []
+    memories: list = [None, None]
+    for number in range(STEPS):
+        moved = np.roll(pixels, 4 * number, axis=2)
+        outputs = []
+        for index, one in enumerate((engine, reference)):
+            disparity, ((memory, entry),) = one.step(moved, ages, [memories[index]])
+            one.remember(memory, number % frames, entry)
+            memories[index] = memory
+            outputs.append(disparity)
+        errors.append(_error(*outputs))
+        ages = ages + np.float32(0.1)
+        ages[0, number % frames] = 0.1
+    return errors
+
+
+def _error(found: np.ndarray, expected: np.ndarray) -> float:
+    difference = np.abs(found - expected).max() / max(float(expected.max()), 1e-6)
+    return float(difference) if np.isfinite(difference) else np.inf
+
+
+class _Infer(nn.Module):
+    """Bytes (B, H, W, 3) to disparities (B, h, w)."""
+
+    def __init__(self, model: FoldedModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return _unit(self.model(_images(pixels, self.model)))
+
+
+class _Step(nn.Module):
+    """The same with ages (B, M) and a stream's memory (B, ENTRIES, rows, columns, heads, M, d)."""
+
+    def __init__(self, model: FoldedModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor, ages: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        known = [maps.flatten(2, 3) for maps in memory]
+        disparity, entries = self.model.step(_images(pixels, self.model), ages, known)
+        shaped = [
+            entry.unflatten(2, maps.shape[2:4]) for entry, maps in zip(entries, memory, strict=True)
+        ]
+        return _unit(disparity), *shaped
+
+
+def _images(pixels: Tensor, model: nn.Module) -> Tensor:
+    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return images.to(next(model.parameters()).dtype)
+
+
+def _unit(maps: Tensor) -> Tensor:
+    return ((maps[:, 0].float() + 1.0) * 0.5).clamp(0.0, 1.0)
+
+
+Example = tuple[tuple[Tensor, ...], dict | tuple | None]
+"""Arguments, and which of their sides may change."""
+
+
+class _Shapes:
+    """Example inputs of the graphs. The number of images, and of remembered frames, is free."""
+
+    def __init__(self, model: FoldedModel, size: tuple[int, int] | None):
+        self._model, self._dynamic = model, size is None
+        self._size = size or _EXAMPLE
+        if any(side % model.multiple for side in self._size):
+            raise ConfigError(
+                f"--size {self._size[0]}x{self._size[1]}: the sides must be multiples of "
+                f"{model.multiple}"
+            )
+        self._batch = torch.export.Dim("batch", min=1, max=64)
+        most = _LARGEST_SIDE // model.multiple
+        self._sides = [torch.export.Dim(name, min=1, max=most) for name in ("rows", "columns")]
+
+    def pixels(self) -> Example:
+        example = torch.zeros(2, *self._size, 3, dtype=torch.uint8)
+        return (example,), (self._places(0, {1: 1, 2: 1}),)
+
+    def step(self) -> Example:
+        frames = 3
+        (pixels,), (sides,) = self.pixels()
+        memory, places = [], []
+        room = self._model.new_memory(2, *self._size, frames + 1)
+        past = torch.export.Dim("past", min=1, max=256)
+        for maps, (_, level) in zip(room, TEMPORAL_PLACES, strict=True):
+            stride = LEVEL_STRIDES[level]
+            memory.append(maps.unflatten(2, [side // stride for side in self._size]))
+            places.append({**self._places(0, {2: stride, 3: stride}), 5: past})
+        ages = torch.zeros(2, frames)
+        dynamic = (sides, {0: self._batch, 1: past}, tuple(places))
+        return (pixels, ages, *memory), dynamic
+
+    def _places(self, batch: int, strides: dict[int, int]) -> dict:
+        """Free dimensions: the batch, and sides in steps of ``multiple`` / stride."""
+        free: dict = {batch: self._batch}
+        if self._dynamic:
+            for (dimension, stride), side in zip(strides.items(), self._sides, strict=True):
+                free[dimension] = self._model.multiple // stride * side
+        return free
+
+
+def _write(
+    network: nn.Module,
+    example: Example,
+    path: Path,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+) -> None:
+    arguments, dynamic = example
+    try:
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network.eval(),
+                arguments,
+                path,
+                dynamo=True,
+                dynamic_shapes=dynamic,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                opset_version=OPSET,
+                external_data=_size(network) > 2**30,
+                optimize=False,  # ONNX Runtime does it as well, when it opens the graph
+                verbose=False,
+            )
+    except ImportError as error:
+        raise EngineError(
+            f"what exports graphs is not installed: pip install 'depth_distill_ros[onnx]' ({error})"
+        ) from error
+
+
+def _size(network: nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())
+
+
+def _facts(options: ExportOptions, model: DepthModel, digest: str, runtime: str) -> EngineFacts:
+    memory = {}
+    if model.temporal_window:
+        head = model.head.config
+        memory = {
+            "strides": [LEVEL_STRIDES[level] for _, level in TEMPORAL_PLACES],
+            "entries": ENTRIES,
+            "heads": head.temporal_heads,
+            "channels": head.width // head.temporal_heads,
+        }
+    return EngineFacts(
+        info_of(model),
+        digest,
+        options.precision,
+        options.size,
+        OPSET,
+        {"torch": torch.__version__, "onnxruntime": runtime},
+        options.provider,
+        memory,
+        None,
+        runtime,
+    )

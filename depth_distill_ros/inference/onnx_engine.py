@@ -1,0 +1,195 @@
+"""An exported graph in ONNX Runtime, on a CPU or GPU. PyTorch is not imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth_distill_ros.errors import OutOfMemoryError
+from depth_distill_ros.inference.engine_folder import (
+    INFER,
+    PROVIDERS,
+    STEP,
+    EngineFacts,
+    read_facts,
+)
+from depth_distill_ros.inference.engines import EngineError, Memory
+
+
+class OnnxEngine:
+    """An `Engine`: the graphs in a folder of `d3epth export`.
+
+    Args:
+        folder: the folder.
+        compared: refuse graphs whose numbers have not been compared with PyTorch's under this
+            version of ONNX Runtime.
+
+    Raises:
+        EngineError: ONNX Runtime or its provider is missing, or the graph cannot be used.
+    """
+
+    def __init__(self, folder: Path, compared: bool = True):
+        self._folder, self._facts = folder, read_facts(folder)
+        self._runtime = _import_runtime()
+        if compared:
+            _check_accepted(self._facts, self._runtime.__version__)
+        _check_provider(self._facts.provider, self._runtime.get_available_providers())
+        self.info = self._facts.info
+        self.device = "cpu" if self._facts.provider == "cpu" else "cuda"
+        kind = "" if self._facts.provider == "cpu" else f", {self._facts.provider}"
+        self.label = f"onnxruntime {self._runtime.__version__}{kind}, {self._facts.precision}"
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What the folder says about itself."""
+        return self._facts
+
+    def infer(self, pixels: np.ndarray) -> np.ndarray:
+        """See `Engine`. Raises EngineError for a size that the graph was not made for."""
+        return self._run(self._infer, {"pixels": pixels})[0]
+
+    def clip(self, pixels: np.ndarray, stamps: Sequence[float]) -> np.ndarray:
+        """See `Engine`: no exported model sees several frames at once."""
+        return self.infer(pixels)
+
+    def step(
+        self, pixels: np.ndarray, ages: np.ndarray, memories: Sequence[Memory | None]
+    ) -> tuple[np.ndarray, list[tuple[Memory, Memory]]]:
+        """See `Engine`."""
+        known = [
+            memory or self._new_memory(pixels.shape[1:3], ages.shape[1]) for memory in memories
+        ]
+        joined = (
+            known[0] if len(known) == 1 else [np.concatenate(p) for p in zip(*known, strict=True)]
+        )
+        named = {f"memory_{number}": array for number, array in enumerate(joined)}
+        disparity, *entries = self._run(self._step, {"pixels": pixels, "ages": ages, **named})
+        each = [[array[number, None] for array in entries] for number in range(len(known))]
+        return disparity, list(zip(known, each, strict=True))
+
+    def remember(self, memory: Memory, slot: int, entry: Memory) -> None:
+        """See `Engine`."""
+        for room, new in zip(memory, entry, strict=True):
+            room[..., slot, :] = new[..., 0, :]
+
+    def device_memory(self) -> tuple[int, int] | None:
+        """See `Engine`: ONNX Runtime does not tell."""
+        return None
+
+    def _new_memory(self, size: Sequence[int], frames: int) -> Memory:
+        layout = self._facts.memory
+        heads, channels = layout["heads"], layout["channels"]
+        dtype = np.float16 if self._facts.precision == "fp16" else np.float32
+        return [
+            np.zeros(
+                (1, layout["entries"], size[0] // s, size[1] // s, heads, frames, channels), dtype
+            )
+            for s in layout["strides"]
+        ]
+
+    @cached_property
+    def _infer(self) -> Any:
+        return self._session(INFER)
+
+    @cached_property
+    def _step(self) -> Any:
+        return self._session(STEP)
+
+    def _session(self, name: str) -> Any:
+        options = self._runtime.SessionOptions()
+        options.log_severity_level = 3
+        # Threads that spin while they wait take the cores from cameras and from other processes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if threads := os.environ.get("OMP_NUM_THREADS", ""):
+            options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+        path = self._folder / name
+        try:
+            return self._runtime.InferenceSession(str(path), options, self._providers())
+        except Exception as error:  # the runtime has a class of its own for each of its failures
+            raise EngineError(
+                f"ONNX Runtime cannot open {path} ({_first_line(error)}): run `d3epth export` again"
+            ) from error
+
+    def _providers(self) -> list:
+        kind = self._facts.provider
+        providers: list = [PROVIDERS["cpu"]]
+        if kind != "cpu":
+            providers.insert(0, PROVIDERS["cuda"])
+        if kind == "tensorrt":
+            # The files' names have the GPU's architecture and the versions in them.
+            cache = {
+                "trt_engine_cache_enable": True,
+                "trt_engine_cache_path": str(self._folder / "tensorrt"),
+                "trt_fp16_enable": self._facts.precision == "fp16",
+            }
+            providers.insert(0, (PROVIDERS["tensorrt"], cache))
+        return providers
+
+    def _run(self, session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        pixels, size = inputs["pixels"], self._facts.size
+        if size is not None and pixels.shape[1:3] != size:
+            raise EngineError(
+                f"this engine was made for {size[1]}x{size[0]} pixels, and the images are "
+                f"{pixels.shape[2]}x{pixels.shape[1]} for the network: export with --size dynamic"
+            )
+        try:
+            return session.run(None, inputs)
+        except Exception as error:
+            if not _lacks_memory(error):
+                raise
+        raise OutOfMemoryError(
+            f"the memory of {self.device} does not suffice for {len(pixels)} image(s) of "
+            f"{pixels.shape[2]}x{pixels.shape[1]} pixels at once: use a smaller model, fewer "
+            "cameras, or free memory"
+        )
+
+
+def runtime_version() -> str:
+    """ONNX Runtime's. Raises EngineError where there is none."""
+    return _import_runtime().__version__
+
+
+def _import_runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError(
+            "ONNX Runtime is not installed: pip install 'depth_distill_ros[onnx]', or [gpu] for "
+            f"NVIDIA GPUs ({error})"
+        ) from error
+    return onnxruntime
+
+
+def _check_accepted(facts: EngineFacts, version: str) -> None:
+    if facts.accepted is None:
+        raise EngineError(
+            "the exported engine has not passed the comparison with PyTorch: run `d3epth export`"
+        )
+    if facts.runtime != version:
+        raise EngineError(
+            f"the exported engine was compared with PyTorch under onnxruntime {facts.runtime}, and "
+            f"this is {version}: run `d3epth export` again"
+        )
+
+
+def _check_provider(kind: str, available: Sequence[str]) -> None:
+    if PROVIDERS[kind] not in available:
+        raise EngineError(
+            f"the engine needs ONNX Runtime's {PROVIDERS[kind]}, and this build has "
+            f"{', '.join(available)}: pip install 'depth_distill_ros[gpu]', with the CUDA that it "
+            "was built for"
+        )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    words = ("Failed to allocate memory", "bad_alloc", "out of memory", "bad allocation")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
