@@ -35,6 +35,7 @@ COMMANDS = {
     "teacher": "Teacher",
     "prior": "Prior",
     "autoencoder": "Autoencoder",
+    "stem": "Stem",
     "stream": "Stream",
     "fiffdepth": "FiffDepth",
     "apdepth": "ApDepth",

@@ -3,7 +3,8 @@
 L_stage2 = λ_SSI · L_SSI + λ_Grad · L_Grad with dynamically averaged weights (section 4.2, eq. 3
 to 6). Encoder and decoder stay frozen, gradients flow through the decoder into the UNet; the
 reconstruction task is off. On the full-size UNet the same stage gives D²epth. Instead of the
-autoencoder's decoder a DPT head can be trained on the UNet's decoder blocks.
+autoencoder's decoder a DPT head can be trained on the UNet's decoder blocks, and with it an image
+stem where one stands in the encoder's place.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.image_stem import ImageStem
 from depth_distill_ros.models.presets import build_head
 from training.command import run_command
 from training.config import CommonConfig
@@ -89,7 +91,10 @@ class Stage2Objective(ModelObjective):
         self.model = DepthModel(
             config, model.unet, autoencoder, model.prior, head, model.prompt, history
         )
-        self.freeze(*(m for m in (autoencoder, model.prior) if m is not None))
+        # A stem stands in the place of an encoder that has no decoder to agree with: it learns too.
+        self._learns_input = isinstance(autoencoder, ImageStem)
+        frozen = (None if self._learns_input else autoencoder, model.prior)
+        self.freeze(*(part for part in frozen if part is not None))
         if self.model.head is not None:  # it reads the blocks; the UNet's own output is not used
             self.freeze(self.model.unet.conv_norm_out, self.model.unet.conv_out)
         self._weighting = DynamicWeightAverage(_WEIGHTED[recipe.losses], recipe.temperature)
@@ -103,7 +108,8 @@ class Stage2Objective(ModelObjective):
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
         """ "ssi", "gradient", "anchor", and their weighted sum."""
-        with span("encode"), torch.no_grad():  # the posterior's mean: what inference will see
+        # The posterior's mean: what inference will see
+        with span("encode"), torch.set_grad_enabled(self._learns_input):
             latents, guide = self.model.encode(batch["rgb"])
         with span("student"):
             predicted = self.model.disparity_from(latents, guide).float()

@@ -16,6 +16,7 @@ COMMANDS = {
     "teacher": "TeacherRecipe",
     "stage1": "Stage1Recipe",
     "stage2": "Stage2Recipe",
+    "stem": "StemRecipe",
     "stream": "StreamRecipe",
     "apdepth": "ApDepthRecipe",
     "fiffdepth": "FiffDepthRecipe",
