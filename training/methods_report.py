@@ -66,7 +66,7 @@ def video_numbers(reports: Reports, name: str, rows: Sequence[str]) -> dict[str,
     numbers: dict[str, dict] = {}
     for row in _names(reports, rows):
         found = [
-            report[name]
+            report[name]["streams"]
             for (variant, _), report in sorted(reports.items())
             if variant == row and name in report
         ]

@@ -27,7 +27,7 @@ def stream(abs_rel: float, tae: float, *columns: str) -> dict:
     shown = {column: errors for column in columns}
     shown["per frame"] = errors | {"abs_rel.clip": 9.0}
     shown["measured"] = {"tae.depth_any_video": 0.01}
-    return {"clips": {"split": "c", "means": {"all": {"errors": shown}}}}
+    return {"clips": {"streams": {"split": "c", "means": {"all": {"errors": shown}}}}}
 
 
 def test_the_page_by_hand(tmp_path):
