@@ -11,21 +11,27 @@ from depth_distill_ros.errors import ConfigError
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measures what decoding and streams cost, or (--node) the node besides inference."""
-    report, text = _bench_node(options) if options.node else _bench_models(options)
+    """Measures networks side by side, or (--node) the node from message to message."""
+    report, text = _bench_node(options) if options.node else _bench_networks(options)
     print(text)
-    if options.output is not None:
+    if options.json is not None:
         from depth_distill_ros.evaluation.tables import write_json
 
-        write_json(options.output, report)
+        write_json(options.json, report)
+    if options.plot is not None:
+        from depth_distill_ros.evaluation.speed.plot import plot
+
+        plot(report, options.plot)
     return 0
 
 
 def _bench_node(options: argparse.Namespace) -> tuple[dict, str]:
     from depth_distill_ros.evaluation.node_bench import NodeBenchOptions, bench_node, describe
 
-    if options.threads is not None or options.full:
-        raise ConfigError("--threads and --full are not for --node")
+    given = {"--threads": options.threads, "--full": options.full, "--only": options.only}
+    given["--plot"] = options.plot
+    if wrong := [name for name, value in given.items() if value]:
+        raise ConfigError(f"{wrong[0]} is not for --node")
     report = bench_node(
         NodeBenchOptions(
             size=tuple(options.size),
@@ -34,26 +40,30 @@ def _bench_node(options: argparse.Namespace) -> tuple[dict, str]:
             rounds=options.rounds,
             model=options.model,
             device=options.device,
+            engine=options.engine,
         )
     )
     return report, describe(report)
 
 
-def _bench_models(options: argparse.Namespace) -> tuple[dict, str]:
+def _bench_networks(options: argparse.Namespace) -> tuple[dict, str]:
     from depth_distill_ros.models import hub
 
     hub.resolve(options.model)  # a wrong name is refused before PyTorch is imported
-    from depth_distill_ros.evaluation.model_bench import ModelBenchOptions, bench_models
-    from depth_distill_ros.evaluation.side_by_side import describe
+    from depth_distill_ros.evaluation.speed.run import SpeedOptions, bench_speed
+    from depth_distill_ros.evaluation.speed.text import describe
 
-    report = bench_models(
-        ModelBenchOptions(
+    report = bench_speed(
+        SpeedOptions(
             model=options.model,
             device=options.device,
+            engine=options.engine,
             rounds=options.rounds,
             seconds=options.seconds,
             threads=options.threads,
+            precision=options.precision,
             full=options.full,
+            only=tuple(options.only),
             side=options.side,
         ),
         say=lambda line: print(line, file=sys.stderr, flush=True),
@@ -69,10 +79,16 @@ def add_commands(commands: Any, model: argparse.ArgumentParser) -> None:
     add = added.add_argument
     add("--rounds", type=int, default=3, help="of each kind, at least (default 3)")
     add("--seconds", type=float, default=10.0, help="of a comparison or round (default 10)")
-    add("--output", "--json", type=Path, metavar="FILE", help="write the numbers as JSON as well")
-    add("--threads", type=int, help="of PyTorch; its own choice by default")
+    add("--json", "--output", type=Path, metavar="FILE", help="write the numbers as well")
+    add("--threads", type=int, help="of PyTorch and ONNX Runtime; PyTorch's choice by default")
+    networks = added.add_argument_group("networks")
+    add = networks.add_argument
+    add("--full", action="store_true", help="teacher, students and peers of the full size too")
+    add("--only", nargs="+", default=(), metavar="NAME", help="some of the comparisons by name")
     add("--side", type=int, default=512, help="of images at the full size (default 512 pixels)")
-    add("--full", action="store_true", help="streams of the full-size student too: minutes")
+    precision = "of the full size: auto, fp32, bf16, fp16; auto is bf16 where it is faster"
+    add("--precision", default="auto", help=precision)
+    add("--plot", type=Path, metavar="FILE", help="draw operations and parameters against time")
     node = added.add_argument_group("the node")
     add = node.add_argument
     add("--node", action="store_true", help="measure the node, from message to message")
