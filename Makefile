@@ -76,7 +76,16 @@ else
   RENDERED := $(OUTPUT)/frames/intrinsics.json
 endif
 
+# On GPUs, with a model or engine of one's own, or where the export fails, the demo goes by PyTorch.
+ifeq ($(TORCH)$(filter --model% --engine%,$(DEMO_OPTIONS)),cpu)
+define EXPORT
+@echo "the bundled model runs faster exported: that is done once, and takes a minute or two"
+$(BIN)/d3epth export --if-missing || echo "note: the demo goes on with PyTorch"
+endef
+endif
+
 demo: $(VENV)/.demo $(if $(filter-out none,$(VIEWER)),$(VENV)/.viewer) $(RENDERED)
+	$(EXPORT)
 	$(BIN)/d3epth demo $(DEMO_SOURCE) --output $(OUTPUT) --viewer $(VIEWER) $(DEMO_OPTIONS)
 
 # The last file that the renderer writes.

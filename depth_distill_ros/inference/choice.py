@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 from depth_distill_ros.errors import ConfigError
@@ -44,16 +45,24 @@ def _exported(folder: Path, device: str, wanted: bool) -> tuple[Engine, str]:
     from depth_distill_ros.inference.onnx_engine import OnnxEngine
 
     kinds = _kinds(device, wanted)
-    found = [(read_facts(path), path) for path in engines_of(hub.model_digest(folder))]
-    usable = [(facts, path) for facts, path in found if facts.provider in kinds]
-    # The best provider first, and of its engines those for any size.
-    usable.sort(key=lambda one: (kinds.index(one[0].provider), one[0].size is not None))
     reason = EngineError(
         "there is no exported engine of this model for this device: see `d3epth export`"
     )
+    usable = []
+    for path in engines_of(hub.model_digest(folder)):
+        try:
+            facts = read_facts(path)
+        except EngineError as error:
+            reason = error
+            continue
+        # One of a single size would refuse images of other shapes: it has to be asked for.
+        if facts.provider in kinds and (wanted or facts.size is None):
+            usable.append((facts, path))
+    # The best provider first, and of its engines those for any size.
+    usable.sort(key=lambda one: (kinds.index(one[0].provider), one[0].size is not None))
     for _, path in usable:
         try:
-            engine = OnnxEngine(path)
+            engine = OnnxEngine(path, device)
         except EngineError as error:
             reason = error
             continue
@@ -70,7 +79,15 @@ def _kinds(device: str, wanted: bool) -> tuple[str, ...]:
         return ("cpu",)
     if device == "auto":
         # An engine on the CPU would be slower here than PyTorch on the GPU.
-        return _PREFERENCE if wanted else _PREFERENCE[:2]
+        return _PREFERENCE if wanted or _torch_is_for_cpus() else _PREFERENCE[:2]
     if device.split(":")[0] == "cuda":
         return _PREFERENCE[:2]
     raise ConfigError(f"there is no device '{device}': use auto, cpu, cuda or cuda:N")
+
+
+def _torch_is_for_cpus() -> bool:
+    """Whether this PyTorch, which is not imported for it, can use no GPU."""
+    try:
+        return metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return True

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import platformdirs
 
+from depth_distill_ros.errors import ModelError
 from depth_distill_ros.inference.engines import EngineError, ModelInfo
 from depth_distill_ros.models.hub import read_json
 
@@ -88,11 +89,12 @@ def write_facts(folder: Path, facts: EngineFacts) -> None:
 def read_facts(folder: Path) -> EngineFacts:
     """Read ``engine.json``.
 
-    Raises:
-        ModelError: it is missing or no JSON.
-        EngineError: another version of this package has written it.
+    Raises EngineError: it is damaged, or another version of this package has written it.
     """
-    content = read_json(folder / FACTS)
+    try:
+        content = read_json(folder / FACTS)
+    except ModelError as error:
+        raise EngineError(f"{error}: run `d3epth export` again") from error
     try:
         if content.pop("format") != FORMAT:
             raise KeyError("format")

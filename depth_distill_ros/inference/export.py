@@ -8,6 +8,7 @@ averages down to the network's size, and the way back up, where the node knows e
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
 import tempfile
 import warnings
@@ -117,7 +118,7 @@ def write_graphs(
 ) -> None:
     """Write ``infer.onnx``, and ``step.onnx`` of a model with a temporal head.
 
-    Raises EngineError where the packages that export are missing.
+    Raises EngineError where the packages that export are missing, or this PyTorch cannot export it.
     """
     folded = fold(model)
     if precision == "fp16":
@@ -264,6 +265,8 @@ def _write(
     outputs: Sequence[str],
 ) -> None:
     arguments, dynamic = example
+    # It would say of each operator of torchvision, which is not needed, that it is not there.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -283,6 +286,10 @@ def _write(
     except ImportError as error:
         raise EngineError(
             f"what exports graphs is not installed: pip install 'depth_distill_ros[onnx]' ({error})"
+        ) from error
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise EngineError(
+            f"PyTorch {torch.__version__} cannot export this model: use a newer one (2.13 is tested)"
         ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ class OnnxEngine:
 
     Args:
         folder: the folder.
+        device: "auto", "cpu", "cuda" or "cuda:N"; whether it is a GPU, the graph's provider says.
         compared: refuse graphs whose numbers have not been compared with PyTorch's under this
             version of ONNX Runtime.
 
@@ -33,16 +33,20 @@ class OnnxEngine:
         EngineError: ONNX Runtime or its provider is missing, or the graph cannot be used.
     """
 
-    def __init__(self, folder: Path, compared: bool = True):
+    def __init__(self, folder: Path, device: str = "auto", compared: bool = True):
         self._folder, self._facts = folder, read_facts(folder)
         self._runtime = _import_runtime()
         if compared:
             _check_accepted(self._facts, self._runtime.__version__)
         _check_provider(self._facts.provider, self._runtime.get_available_providers())
         self.info = self._facts.info
-        self.device = "cpu" if self._facts.provider == "cpu" else "cuda"
+        on_gpu = self._facts.provider != "cpu"
+        self.device = (device if device.startswith("cuda") else "cuda") if on_gpu else "cpu"
         kind = "" if self._facts.provider == "cpu" else f", {self._facts.provider}"
         self.label = f"onnxruntime {self._runtime.__version__}{kind}, {self._facts.precision}"
+        # At once, so that another engine can be taken where one of them cannot be opened.
+        self._infer = self._session(INFER)
+        self._step = self._session(STEP) if self.info.temporal_window else None
 
     @property
     def facts(self) -> EngineFacts:
@@ -92,14 +96,6 @@ class OnnxEngine:
             for s in layout["strides"]
         ]
 
-    @cached_property
-    def _infer(self) -> Any:
-        return self._session(INFER)
-
-    @cached_property
-    def _step(self) -> Any:
-        return self._session(STEP)
-
     def _session(self, name: str) -> Any:
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
@@ -109,20 +105,24 @@ class OnnxEngine:
             options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
         path = self._folder / name
         try:
-            return self._runtime.InferenceSession(str(path), options, self._providers())
+            session = self._runtime.InferenceSession(str(path), options, self._providers())
         except Exception as error:  # the runtime has a class of its own for each of its failures
             raise EngineError(
                 f"ONNX Runtime cannot open {path} ({_first_line(error)}): run `d3epth export` again"
             ) from error
+        _check_not_replaced(self._facts.provider, session.get_providers())
+        return session
 
     def _providers(self) -> list:
         kind = self._facts.provider
         providers: list = [PROVIDERS["cpu"]]
+        place = {"device_id": int(self.device.partition(":")[2] or 0)}
         if kind != "cpu":
-            providers.insert(0, PROVIDERS["cuda"])
+            providers.insert(0, (PROVIDERS["cuda"], place))
         if kind == "tensorrt":
             # The files' names have the GPU's architecture and the versions in them.
             cache = {
+                **place,
                 "trt_engine_cache_enable": True,
                 "trt_engine_cache_path": str(self._folder / "tensorrt"),
                 "trt_fp16_enable": self._facts.precision == "fp16",
@@ -183,6 +183,15 @@ def _check_provider(kind: str, available: Sequence[str]) -> None:
             f"the engine needs ONNX Runtime's {PROVIDERS[kind]}, and this build has "
             f"{', '.join(available)}: pip install 'depth_distill_ros[gpu]', with the CUDA that it "
             "was built for"
+        )
+
+
+def _check_not_replaced(kind: str, running: Sequence[str]) -> None:
+    """Where a GPU's libraries cannot be loaded the runtime logs it, and goes on by the CPU."""
+    if PROVIDERS[kind] not in running:
+        raise EngineError(
+            f"ONNX Runtime cannot use its {PROVIDERS[kind]} here: no GPU, or a driver, CUDA, cuDNN or "
+            "TensorRT of other versions than it was built for"
         )
 
 

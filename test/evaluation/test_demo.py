@@ -93,6 +93,7 @@ def test_frames_through_the_graph(tmp_path, make_sequence, model):
 
 
 @needs_ros
+@pytest.mark.slow
 def test_its_own_output_can_be_played_again_as_a_bag(tmp_path, make_sequence, model):
     frames = make_sequence(tmp_path / "in_plane")
     (frames / "intrinsics.json").write_text('{"fx": 0, "depth_format": "png_mm"}')

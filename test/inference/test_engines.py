@@ -146,11 +146,13 @@ def test_what_was_not_compared_under_this_runtime_is_refused(own_cache):
         read_facts(own_cache)
 
 
-def test_a_damaged_graph_says_what_to_do(own_cache):
-    (own_cache / "infer.onnx").write_bytes(b"no graph")
-    estimator = DepthEstimator.from_pretrained(MODEL, "cpu", "onnxruntime")
+@pytest.mark.parametrize("damaged", ["infer.onnx", "step.onnx", FACTS])
+def test_what_is_damaged_says_what_to_do_and_pytorch_is_taken(own_cache, damaged):
+    (own_cache / damaged).write_bytes(b"no graph")
     with pytest.raises(EngineError, match="d3epth export"):
-        estimator(np.zeros((64, 64, 3), np.uint8))
+        DepthEstimator.from_pretrained(MODEL, "cpu", "onnxruntime")
+    estimator = DepthEstimator.from_pretrained(MODEL, "cpu")
+    assert estimator.engine.label.startswith("torch ") and damaged in estimator.choice
 
 
 def test_an_engine_of_one_size_says_so_for_others(own_cache):
@@ -158,6 +160,8 @@ def test_an_engine_of_one_size_says_so_for_others(own_cache):
     engine = OnnxEngine(own_cache)
     with pytest.raises(EngineError, match="288x224 pixels, and the images are 64x32"):
         engine.infer(np.zeros((1, 32, 64, 3), np.uint8))
+    assert open_engine(MODEL, "cpu", "onnxruntime", "float32")[0].facts.size == (224, 288)
+    assert open_engine(MODEL, "cpu", "auto", "float32")[0].label.startswith("torch ")
 
 
 def test_a_model_with_other_weights_fails_the_comparison(cache, pictures):
