@@ -66,9 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         return _run(arguments)
     except Interrupted:
+        _ignore_signals()
         return 0
     except Exception as error:
         if _interrupted.is_set():  # an import that was broken off may fail in its own way
+            _ignore_signals()
             return 0
         if not isinstance(error, UserError):
             raise
@@ -215,10 +217,18 @@ def _unraisable(args: sys.UnraisableHookArgs) -> None:
 
 
 def _ignore_signals() -> None:
-    """The end has begun: another signal must not break it off halfway."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    """The end has begun: another signal must not break it off halfway.
+
+    Nor may the timer outlive Python's handlers, which are taken back at the exit: it would kill.
+    """
+    while True:
+        try:
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            return
+        except Interrupted:  # by one that came before it was ignored
+            continue
 
 
 if __name__ == "__main__":

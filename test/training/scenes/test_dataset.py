@@ -79,6 +79,7 @@ def test_a_set_can_be_made_longer(data, tmp_path):
     assert content(tmp_path / "c") == content(data)
 
 
+@pytest.mark.slow
 def test_two_processes_render_the_same_as_one(data, tmp_path):
     render_dataset(tmp_path / "d", 10, seed=3, workers=2, **SMALL)
     complete = content(data)
