@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from depth_distill_ros.errors import UserError
+from depth_distill_ros.errors import OutOfMemoryError, UserError
 
 Memory = list[Any]
 """What a stream remembers, arrays of the engine's own kind. Frames are their last dimension but one."""
@@ -95,3 +95,12 @@ class Engine(Protocol):
     def device_memory(self) -> tuple[int, int] | None:
         """Used and total bytes of the GPU's memory; None on a CPU, or where nobody tells."""
         ...
+
+
+def out_of_memory(device: str, pixels: np.ndarray) -> OutOfMemoryError:
+    """What a user reads where images (B, h, w, 3) do not fit."""
+    shape = f"{len(pixels)} image(s) of {pixels.shape[2]}x{pixels.shape[1]} pixels"
+    return OutOfMemoryError(
+        f"the memory of {device} does not suffice for {shape} at once: "
+        "use a smaller model, fewer cameras, or free memory"
+    )

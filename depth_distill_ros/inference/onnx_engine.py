@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from depth_distill_ros.errors import OutOfMemoryError
 from depth_distill_ros.inference.engine_folder import (
     INFER,
     PROVIDERS,
@@ -17,7 +16,7 @@ from depth_distill_ros.inference.engine_folder import (
     EngineFacts,
     read_facts,
 )
-from depth_distill_ros.inference.engines import EngineError, Memory
+from depth_distill_ros.inference.engines import EngineError, Memory, out_of_memory
 
 
 class OnnxEngine:
@@ -142,11 +141,7 @@ class OnnxEngine:
         except Exception as error:
             if not _lacks_memory(error):
                 raise
-        raise OutOfMemoryError(
-            f"the memory of {self.device} does not suffice for {len(pixels)} image(s) of "
-            f"{pixels.shape[2]}x{pixels.shape[1]} pixels at once: use a smaller model, fewer "
-            "cameras, or free memory"
-        )
+        raise out_of_memory(self.device, pixels)
 
 
 def runtime_version() -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from depth_distill_ros.errors import ConfigError, OutOfMemoryError
-from depth_distill_ros.inference.engines import ModelInfo
+from depth_distill_ros.errors import ConfigError
+from depth_distill_ros.inference.engines import ModelInfo, out_of_memory
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.dpt_head import TEMPORAL_PLACES, Memory
 from depth_distill_ros.models.folding import fold
@@ -114,15 +114,6 @@ def info_of(model: DepthModel) -> ModelInfo:
         frames=config.frames,
         overlap=config.overlap,
         parameters=sum(values.numel() for values in model.parameters()),
-    )
-
-
-def out_of_memory(device: str, pixels: np.ndarray) -> OutOfMemoryError:
-    """What a user reads where images (B, h, w, 3) do not fit."""
-    shape = f"{len(pixels)} image(s) of {pixels.shape[2]}x{pixels.shape[1]} pixels"
-    return OutOfMemoryError(
-        f"the memory of {device} does not suffice for {shape} at once: "
-        "use a smaller model, fewer cameras, or free memory"
     )
 
 

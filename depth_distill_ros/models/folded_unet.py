@@ -111,14 +111,11 @@ class _Block(nn.Module):
         self.transformers = nn.ModuleList(
             nn.Identity() if one is None else _Transformer(one, prompt) for one in attentions
         )
+        samplers = getattr(block, "downsamplers", None) or getattr(block, "upsamplers", None)
+        self.sampler = copy.deepcopy(samplers[0].conv) if samplers else None
 
 
 class _Down(_Block):
-    def __init__(self, block: nn.Module, embedding: torch.Tensor, prompt: torch.Tensor):
-        super().__init__(block, embedding, prompt)
-        samplers = block.downsamplers
-        self.sampler = copy.deepcopy(samplers[0].conv) if samplers else None
-
     def forward(self, x: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
         """Of a map (B, C, h, w); every map that an up block will need is put at the list's end."""
         for resnet, transformer in zip(self.resnets, self.transformers, strict=True):
@@ -139,11 +136,6 @@ class _Middle(_Block):
 
 
 class _Up(_Block):
-    def __init__(self, block: nn.Module, embedding: torch.Tensor, prompt: torch.Tensor):
-        super().__init__(block, embedding, prompt)
-        samplers = block.upsamplers
-        self.sampler = copy.deepcopy(samplers[0].conv) if samplers else None
-
     def forward(self, x: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
         """Of a map (B, C, h, w), with a map from the list's end for each resnet."""
         for resnet, transformer in zip(self.resnets, self.transformers, strict=True):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.geometry.scale_tracker import ScaleSettings
+from depth_distill_ros.inference.choice import ENGINES, PRECISIONS
 
 CHOICES = {
-    "engine": ("auto", "torch", "onnxruntime"),
-    "precision": ("float32", "float16", "bfloat16"),
+    "engine": ENGINES,
+    "precision": PRECISIONS,
     "input_transport": ("raw", "compressed"),
     "depth_output_size": ("input", "model"),
     "depth_encoding": ("32FC1", "16UC1"),
