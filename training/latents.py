@@ -146,13 +146,13 @@ def unet_digest(name: str) -> str:
 
 
 def load_autoencoder(name: str) -> ae.Autoencoder:
-    """An autoencoder's folder, that of a model or pipeline which has one, a pinned Hub id of
-    either, or ``random:<preset>``."""
+    """An autoencoder's folder, a bundled model, the folder of a model or pipeline which has one, a
+    pinned Hub id of either, or ``random:<preset>``."""
     if name.startswith(RANDOM):
         torch.manual_seed(0)
         return ae.build_autoencoder(name.removeprefix(RANDOM))
     patterns = (*ROOT_PATTERNS, *AUTOENCODER_PATTERNS, "autoencoder/*")
-    folder = hub.resolve(name, patterns) if hub.is_hub_id(name) else Path(name)
+    folder = hub.resolve(name, patterns) if _is_published(name) else Path(name)
     for part in ("autoencoder", "vae", "."):
         if (folder / part / "config.json").is_file():
             return load_component(folder / part, "autoencoder")
@@ -216,8 +216,7 @@ def load_prior(name: str) -> nn.Module | None:
         return None
     if name.startswith(TRANSFORMERS):
         return TransformersPrior.of_transformers(name.removeprefix(TRANSFORMERS))
-    known = name in hub.bundled_models() or hub.is_hub_id(name)
-    folder = hub.resolve(name) if known else Path(name)
+    folder = hub.resolve(name) if _is_published(name) else Path(name)
     part = folder / "prior"
     return load_component(part if part.is_dir() else _existing(str(folder), "prior"), "prior")
 
@@ -256,6 +255,10 @@ def compose(
     channels = autoencoder.config.latent_channels
     unet = student_unet(unet_preset, channels + prior_channels(config, autoencoder, prior), source)
     return DepthModel(config, unet, autoencoder, prior, prompt=prompt)
+
+
+def _is_published(name: str) -> bool:
+    return name in hub.bundled_models() or hub.is_hub_id(name)
 
 
 def _existing(name: str, what: str) -> Path:

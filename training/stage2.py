@@ -30,6 +30,7 @@ from training.losses.affine import fit_scale_shift
 from training.losses.dynamic_weighting import DynamicWeightAverage
 from training.losses.gradient_matching import count_differences, gradient_matching_loss
 from training.losses.masking import masked_mean
+from training.losses.relative_depth import count_within, relative_depth_loss
 from training.losses.scale_shift_invariant import aligned_absolute_error
 from training.objective import Counts, Losses, ModelObjective
 from training.timing import span
@@ -51,6 +52,8 @@ class Stage2Recipe(CommonConfig):
         head_width: width of a new DPT head; 0 decodes with what the model has.
         delta: δ of eq. 4, on disparity in [-1, 1]; the paper gives none.
         temperature: τ of eq. 5.
+        relative_weight: weight of the relative error of depth after alignment
+            (``training.losses.relative_depth``), for data in metres. 0 is the paper.
         anchor_weight: weight of the absolute error without alignment. Both of the paper's losses
             leave scale, shift and sign of the output free; the autoencoder's decoder ties them
             to [-1, 1], a new head needs this. 0 is the paper.
@@ -65,6 +68,7 @@ class Stage2Recipe(CommonConfig):
     head_width: int = 0
     delta: float = 0.01
     temperature: float = 2.0
+    relative_weight: float = 0.0
     anchor_weight: float = 0.0
     resolution: tuple[int, int] | None = None
 
@@ -100,14 +104,17 @@ class Stage2Objective(ModelObjective):
         self._weighting = DynamicWeightAverage(_WEIGHTED[recipe.losses], recipe.temperature)
 
     def counts(self, batch: Batch) -> Counts:
-        """The valid pixels, and the pairs of them that have a gradient."""
+        """The valid pixels, the pairs of them that have a gradient, those with a relative error."""
         valid = batch["valid"]
-        return {"pixels": valid.sum(), "differences": count_differences(valid)}
+        counts = {"pixels": valid.sum(), "differences": count_differences(valid)}
+        if self._recipe.relative_weight:
+            counts["within"] = count_within(batch["inverse_depth"], valid)
+        return counts
 
     def forward(
         self, batch: Batch, generators: Sequence[torch.Generator], counts: Counts
     ) -> Losses:
-        """ "ssi", "gradient", "anchor", and their weighted sum."""
+        """ "ssi", "gradient", "anchor", "relative" where it has a weight, and their weighted sum."""
         # The posterior's mean: what inference will see
         with span("encode"), torch.set_grad_enabled(self._learns_input):
             latents, guide = self.model.encode(batch["rgb"])
@@ -128,7 +135,12 @@ class Stage2Objective(ModelObjective):
         anchor = masked_mean((predicted - target).abs(), valid, pixels)
         losses = {"ssi": ssi, "gradient": gradient, "anchor": anchor}
         weighted = sum(weight * losses[name] for name, weight in self._weighting.weights.items())
-        return {"loss": weighted + self._recipe.anchor_weight * anchor, **losses}
+        loss = weighted + self._recipe.anchor_weight * anchor
+        if self._recipe.relative_weight:
+            depth, within = batch["inverse_depth"], counts["within"]
+            losses["relative"] = relative_depth_loss(predicted, depth, valid, count=within)
+            loss = loss + self._recipe.relative_weight * losses["relative"]
+        return {"loss": loss, **losses}
 
     def end_epoch(self, means: dict[str, float]) -> None:
         """Update λ from the means of the epoch that ended (eq. 5)."""

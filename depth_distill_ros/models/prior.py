@@ -1,7 +1,7 @@
 """A data-driven depth prior: ImageNet features, a light decoder, a disparity map.
 
 ApDepth (section 3.2) puts the depth map of a frozen data-driven network beside the image latents
-at the UNet's input. Here that network is an EfficientNet-Lite0 encoder (Google, 2020: EfficientNet
+at the UNet's input. Here that network is an EfficientNet-Lite encoder (Google, 2020: EfficientNet
 without squeeze-and-excite and with ReLU6) with a top-down decoder, trained on the same data as
 everything else. Its half-size disparity is folded into 16 channels at latent size (pixel
 unshuffle: nothing is lost, nothing is computed), together with its features at that size.
@@ -9,13 +9,16 @@ unshuffle: nothing is lost, nothing is computed), together with its features at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
+
+from depth_distill_ros.errors import ModelError
 
 # kernel, stride, expansion, output channels, repeats: EfficientNet-B0's stages, which Lite0 keeps
 _STAGES = (
@@ -28,8 +31,14 @@ _STAGES = (
     (3, 1, 6, 320, 1),
 )
 _PYRAMID_STAGES = (0, 1, 2, 4, 6)
-_PYRAMID_CHANNELS = tuple(_STAGES[i][3] for i in _PYRAMID_STAGES)
 _UNSHUFFLE = 4
+
+ENCODERS: dict[str, tuple[float, float]] = {
+    "lite0": (1.0, 1.0),
+    "lite1": (1.0, 1.1),
+    "lite2": (1.1, 1.2),
+}
+"""EfficientNet-Lite by size: factors of width and depth (tensorflow/tpu, efficientnet/lite)."""
 
 
 class _InvertedResidual(nn.Module):
@@ -64,14 +73,27 @@ def _conv_norm(
     return [*pad, conv, nn.BatchNorm2d(outputs, eps=1e-3)]
 
 
-class EfficientNetLite0(nn.Module):
-    """Feature pyramid at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input: 16, 24, 40, 112, 320 channels."""
+class EfficientNetLite(nn.Module):
+    """Feature pyramid at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input, of ``channels`` each.
 
-    def __init__(self):
+    Args:
+        size: a key of ``ENCODERS``.
+
+    Raises:
+        ModelError: there is no such size.
+    """
+
+    def __init__(self, size: str = "lite0"):
         super().__init__()
+        if size not in ENCODERS:
+            raise ModelError(f"there is no encoder '{size}': choose of {', '.join(ENCODERS)}")
+        wider, deeper = ENCODERS[size]
         self.stem = nn.Sequential(*_conv_norm(3, 32, 3, stride=2), nn.ReLU6())
-        stages, inputs = [], 32
-        for kernel, stride, expansion, outputs, repeats in _STAGES:
+        stages, inputs, channels = [], 32, []
+        for number, (kernel, stride, expansion, outputs, repeats) in enumerate(_STAGES):
+            outputs = _multiple_of_eight(outputs * wider)
+            if 0 < number < len(_STAGES) - 1:  # the Lite networks keep the first and last stage's
+                repeats = math.ceil(repeats * deeper)
             blocks = []
             for index in range(repeats):
                 blocks.append(
@@ -81,7 +103,9 @@ class EfficientNetLite0(nn.Module):
                 )
                 inputs = outputs
             stages.append(nn.Sequential(*blocks))
+            channels.append(inputs)
         self.stages = nn.ModuleList(stages)
+        self.channels = tuple(channels[stage] for stage in _PYRAMID_STAGES)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Images (B, 3, H, W) in [-1, 1], sides multiples of 32, to five maps, fine to coarse."""
@@ -98,16 +122,18 @@ class DepthPrior(ModelMixin, ConfigMixin):
 
     Args:
         widths: decoder channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
+        encoder_size: a key of ``ENCODERS``.
     """
 
     @register_to_config
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 64, 96)):
+    def __init__(self, widths: Sequence[int] = (16, 32, 48, 64, 96), encoder_size: str = "lite0"):
         super().__init__()
-        self.encoder = EfficientNetLite0()
+        self.encoder = EfficientNetLite(encoder_size)
+        channels = self.encoder.channels
         self.lateral = nn.ModuleList(
-            nn.Conv2d(c, w, 1) for c, w in zip(_PYRAMID_CHANNELS, widths, strict=True)
+            nn.Conv2d(c, w, 1) for c, w in zip(channels, widths, strict=True)
         )
-        self.context = nn.Linear(_PYRAMID_CHANNELS[-1], widths[-1])
+        self.context = nn.Linear(channels[-1], widths[-1])
         outputs = (widths[0], *widths[:-1])
         self.fuse = nn.ModuleList(_fuse_block(w, o) for w, o in zip(widths, outputs, strict=True))
         self.disparity = nn.Conv2d(widths[0], 1, 3, padding=1)
@@ -192,6 +218,12 @@ def to_unit_range(maps: torch.Tensor) -> torch.Tensor:
     ends = maps.new_tensor([0.02, 0.98])
     low, high = torch.quantile(maps.flatten(1), ends, dim=1)[..., None, None, None]
     return (2 * (maps - low) / (high - low).clamp_min(1e-6) - 1).clamp(-1, 1)
+
+
+def _multiple_of_eight(channels: float) -> int:
+    """The nearest multiple of 8, never more than a tenth below: EfficientNet's rounding."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 def _fuse_block(inputs: int, outputs: int) -> nn.Sequential:

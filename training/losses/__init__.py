@@ -9,7 +9,7 @@ without any gives 0 with zero gradients.
 |---|---|
 | D³epth, stage 1 | ``latent``, ``feature`` |
 | D³epth, stage 2 | ``scale_shift_invariant`` (with ``affine``), ``gradient_matching``, ``dynamic_weighting`` |
-| depth prior | ``midas`` |
+| depth prior | ``midas``, ``relative_depth`` |
 | FiffDepth | ``latent``, ``scale_shift_invariant``, ``gradient_l1`` |
 | ApDepth | ``latent``, ``frequency`` |
 | one-step video depth, stage 1 | ``latent_gradient`` (``latent``, ``gradient_l1``) |
