@@ -5,8 +5,8 @@ the images of a sequence, then over sequences. Beside the model stand two priors
 pixel: a constant, and a vertical ramp (lower in the image is nearer). A model that does not beat
 the ramp has learned nothing that the camera's usual attitude does not say.
 
-Sequences with a stereo disparity of unknown scale and offset are left out: an error of depth in
-metres does not exist for them.
+Sequences with a stereo disparity of unknown scale have a row and a mean of their own: depth is
+1/disparity with a median of 1, so their RMSE is in medians and not in metres.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ MIN_PIXELS = 200
 """Images with fewer valid pixels are left out: their fit would say little."""
 
 ALIGNMENT = "affine in disparity, per image"
-SETTINGS = ("indoor", "outdoor", "all")
+SETTINGS = ("indoor", "outdoor", "stereo", "all")
+"""Kinds of rows that have a mean; `all` are those in metres."""
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 """uint8 RGB (H, W, 3) to relative disparity (H, W), NaN where invalid."""
@@ -62,10 +63,10 @@ PRIORS: dict[str, Predictor] = {"constant": constant_prior, "ramp": ramp_prior}
 
 @dataclass(frozen=True)
 class Sample:
-    """One image to score: `group` is its row in the table, `outdoor` its mean."""
+    """One image to score: `group` is its row in the table, `setting` its mean."""
 
     group: str
-    outdoor: bool
+    setting: str
     rgb: np.ndarray
     depth: np.ndarray
 
@@ -102,27 +103,31 @@ def is_outdoor(name: str) -> bool:
     return name.startswith(("out_", "outdoor")) or "kitti" in name
 
 
+def setting_of(name: str) -> str:
+    """ "outdoor" or "indoor", by the name of a folder or kind of scene."""
+    return "outdoor" if is_outdoor(name) else "indoor"
+
+
 def frames_benchmark(folder: str | Path) -> Benchmark:
     """The sequences at or below a folder. Raises DataError where none has measured depth."""
     sequences = [load_sequence(path) for path in find_sequences(folder)]
     benchmark = Benchmark(split=str(folder), samples=())
     scored = []
     for sequence in sequences:
-        if sequence.relative:
-            benchmark.left_out.append(f"{sequence.name} (stereo disparity of unknown scale)")
-        elif not any(sequence.depth_files):
+        if not any(sequence.depth_files):
             benchmark.left_out.append(f"{sequence.name} (no depth)")
         else:
             scored.append(sequence)
     if not scored:
-        raise DataError(f"no sequence in {folder} has depth in metres to compare with")
+        raise DataError(f"no sequence in {folder} has depth to compare with")
 
     def samples() -> Iterator[Sample]:
         for sequence in scored:
-            for frame in sequence:
-                if frame.depth is not None:
-                    outdoor = is_outdoor(sequence.name)
-                    yield Sample(sequence.name, outdoor, frame.rgb, frame.depth)
+            setting = "stereo" if sequence.relative else setting_of(sequence.name)
+            for index, frame in enumerate(sequence):
+                depth = sequence.relative_depth(index) if sequence.relative else frame.depth
+                if depth is not None:
+                    yield Sample(sequence.name, setting, frame.rgb, depth)
 
     benchmark.samples = samples()
     return benchmark
@@ -141,7 +146,7 @@ def shards_benchmark(folder: str | Path) -> Benchmark:
 
     def samples() -> Iterator[Sample]:
         for rgb, depth, kind in sorted(_read_shards(folder, stems), key=lambda item: item[2]):
-            yield Sample(kind, is_outdoor(kind), np.array(rgb), np.asarray(depth, np.float32))
+            yield Sample(kind, setting_of(kind), np.array(rgb), np.asarray(depth, np.float32))
 
     return Benchmark(split=f"{folder} (rendered)", samples=samples())
 
@@ -205,7 +210,7 @@ def score_image(
 def _row(sample: Sample, scored: list[tuple[float, dict[str, DepthErrors]]]) -> Row:
     return Row(
         name=sample.group,
-        setting="outdoor" if sample.outdoor else "indoor",
+        setting=sample.setting,
         n=len(scored),
         coverage=float(np.mean([coverage for coverage, _ in scored])),
         errors={name: mean_errors([errors[name] for _, errors in scored]) for name in scored[0][1]},
@@ -213,7 +218,7 @@ def _row(sample: Sample, scored: list[tuple[float, dict[str, DepthErrors]]]) -> 
 
 
 def means(rows: list[Row]) -> list[Row]:
-    """The means over the rows that are indoor, outdoor, and all; `n` counts rows.
+    """The means over the rows of each of `SETTINGS` that there are; `n` counts rows.
 
     Raises DataError without rows.
     """
@@ -221,7 +226,7 @@ def means(rows: list[Row]) -> list[Row]:
         raise DataError(f"no image has {MIN_PIXELS} pixels with measured depth in range")
     result = []
     for setting in SETTINGS:
-        chosen = [row for row in rows if setting in ("all", row.setting)]
+        chosen = [row for row in rows if in_mean(row.setting, setting)]
         if chosen:
             errors = {
                 name: mean_errors([row.errors[name] for row in chosen]) for name in rows[0].errors
@@ -229,6 +234,11 @@ def means(rows: list[Row]) -> list[Row]:
             coverage = float(np.mean([row.coverage for row in chosen]))
             result.append(Row(f"mean {setting}", setting, len(chosen), coverage, errors))
     return result
+
+
+def in_mean(setting: str, mean: str) -> bool:
+    """Whether a row of a setting counts in a mean of `SETTINGS`."""
+    return setting != "stereo" if mean == "all" else setting == mean
 
 
 def checkpoint_digest(folder: Path) -> str:

@@ -11,7 +11,7 @@ Layout of a sequence::
 
 `depth_format` is `png_mm` (uint16 millimetres), `npz_depth` (key `depth`, float32 metres) or
 `npz_disparity` (key `disparity`, pixels). 0 is invalid in each. A stereo disparity without
-calibration is known up to a factor only: such sequences are `relative` and have no depth here.
+calibration is known up to a factor only: such sequences are `relative`, and so is their depth.
 """
 
 from __future__ import annotations
@@ -112,6 +112,19 @@ class Sequence:
             stamp=self.nanoseconds[index] / 1e9,
         )
 
+    def relative_depth(self, index: int) -> np.ndarray | None:
+        """Depth of a `relative` sequence, float32 (H, W) with a median of 1, 0 where invalid; None
+        where nothing was measured. Raises DataError for a file that does not fit."""
+        path = self.depth_files[index]
+        if path is None:
+            return None
+        disparity = _read_array(path, "disparity")
+        measured = np.isfinite(disparity) & (disparity > 0)
+        if not measured.any():
+            return None
+        depth = np.median(disparity[measured]) / np.where(measured, disparity, np.inf)
+        return depth.astype(np.float32)
+
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
 
@@ -185,12 +198,16 @@ def read_depth(path: Path, depth_format: str) -> np.ndarray:
         if depth.dtype != np.uint16 or depth.ndim != 2:
             raise DataError(f"{path} must be a 16-bit grey PNG of millimetres, is {depth.dtype}")
         return depth.astype(np.float32) * np.float32(1e-3)
+    depth = _read_array(path, "depth")
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+
+
+def _read_array(path: Path, name: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            depth = arrays["depth"].astype(np.float32)
+            return arrays[name].astype(np.float32)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not an npz file with an array 'depth': {error}") from error
-    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+        raise DataError(f"{path} is not an npz file with an array '{name}': {error}") from error
 
 
 def _read_description(path: Path) -> dict:

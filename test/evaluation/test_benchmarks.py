@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,11 +15,11 @@ from depth_distill_ros.evaluation.benchmarks import (
     benchmark_report,
     checkpoint_digest,
     frames_benchmark,
-    is_outdoor,
     means,
     ramp_prior,
     score,
     score_image,
+    setting_of,
     shards_benchmark,
 )
 from depth_distill_ros.evaluation.tables import columns, row_header, row_line, write_json
@@ -74,7 +75,7 @@ def test_images_with_hardly_any_depth_are_left_out():
 @pytest.fixture
 def samples(plane_depth):
     return lambda *groups: [
-        Sample(name, is_outdoor(name), BLANK, plane_depth * size) for name, size in groups
+        Sample(name, setting_of(name), BLANK, plane_depth * size) for name, size in groups
     ]
 
 
@@ -91,19 +92,33 @@ def test_rows_and_means_count_every_sequence_once(samples):
     assert overall["all"].errors["ramp"].abs_rel == pytest.approx(np.mean(errors))
 
 
-def test_frames_benchmark_leaves_out_relative_depth_and_says_so(make_sequence, oracle, tmp_path):
+def test_stereo_disparity_has_a_mean_of_its_own(make_sequence, oracle, tmp_path):
     make_sequence(tmp_path / "in_plane")
     make_sequence(tmp_path / "st_plane", depth_format="npz_disparity")
     benchmark = frames_benchmark(tmp_path)
-    assert benchmark.left_out == ["st_plane (stereo disparity of unknown scale)"]
     rows = list(score(benchmark.samples, {"model": oracle}))
-    assert [(row.name, row.n) for row in rows] == [("in_plane", 3)]
-    assert rows[0].errors["model"].abs_rel < 1e-3  # millimetres were rounded
+    assert [(row.name, row.n, row.setting) for row in rows] == [
+        ("in_plane", 3, "indoor"),
+        ("st_plane", 3, "stereo"),
+    ]
+    assert all(row.errors["model"].abs_rel < 1e-3 for row in rows)  # millimetres were rounded
+    assert [(row.setting, row.n) for row in means(rows)] == [
+        ("indoor", 1),
+        ("stereo", 1),
+        ("all", 1),
+    ]
+
+
+def test_sequences_without_depth_are_left_out_and_named(make_sequence, tmp_path):
+    make_sequence(tmp_path / "in_plane")
+    bare = make_sequence(tmp_path / "in_bare")
+    shutil.rmtree(bare / "depth")
+    assert frames_benchmark(tmp_path).left_out == ["in_bare (no depth)"]
 
 
 def test_nothing_to_compare_with_is_an_error(make_sequence, tmp_path):
-    make_sequence(tmp_path / "st_plane", depth_format="npz_disparity")
-    with pytest.raises(DataError, match="metres"):
+    shutil.rmtree(make_sequence(tmp_path / "in_bare") / "depth")
+    with pytest.raises(DataError, match="no sequence in .* has depth"):
         frames_benchmark(tmp_path)
     with pytest.raises(DataError, match="no image has"):
         means([])
@@ -182,8 +197,8 @@ def test_the_priors_on_real_frames_have_their_known_errors(shared_data):
     """The ramp's numbers by an independent script: 0.21 / 0.63 indoor, 0.34 outdoor."""
     benchmark = frames_benchmark(shared_data)
     overall = {row.setting: row for row in means(list(score(benchmark.samples, PRIORS)))}
-    assert len(benchmark.left_out) == 2
-    assert [overall[s].n for s in ("indoor", "outdoor", "all")] == [9, 6, 15]
+    assert not benchmark.left_out
+    assert [overall[s].n for s in ("indoor", "outdoor", "stereo", "all")] == [9, 6, 2, 15]
     assert overall["indoor"].errors["ramp"].abs_rel == pytest.approx(0.21, abs=0.005)
     assert overall["indoor"].errors["ramp"].delta1 == pytest.approx(0.63, abs=0.005)
     assert overall["outdoor"].errors["ramp"].abs_rel == pytest.approx(0.34, abs=0.005)

@@ -40,6 +40,20 @@ def test_stereo_disparity_is_relative_and_has_no_depth(tmp_path, make_sequence):
     assert sequence.relative and sequence[0].depth is None
 
 
+def test_relative_depth_is_the_inverse_of_disparity_with_a_median_of_one(
+    tmp_path, make_sequence, plane_depth
+):
+    folder = make_sequence(tmp_path / "s", depth_format="npz_disparity")
+    depth = load_sequence(folder).relative_depth(0)
+    np.testing.assert_allclose(depth / plane_depth, depth[0, 0] / plane_depth[0, 0], rtol=1e-5)
+    assert np.median(1 / depth) == pytest.approx(1, rel=1e-5)
+    np.savez(folder / "depth" / "000001.npz", disparity=np.zeros((48, 64), np.float32))
+    assert load_sequence(folder).relative_depth(1) is None
+    np.savez(folder / "depth" / "000001.npz", depth=np.ones((48, 64), np.float32))
+    with pytest.raises(DataError, match="'disparity'"):
+        load_sequence(folder).relative_depth(1)
+
+
 def test_without_poses_stamps_are_nominal(tmp_path, make_sequence):
     sequence = load_sequence(make_sequence(tmp_path / "s"))
     assert sequence.poses is None and sequence[0].pose is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depth_distill_ros.errors import DataError
-from depth_distill_ros.evaluation.benchmarks import SETTINGS
+from depth_distill_ros.evaluation.benchmarks import SETTINGS, in_mean
 from depth_distill_ros.evaluation.streams.measure import MIN_FRAMES, Tally
 from depth_distill_ros.evaluation.streams.predictors import AVERAGE, PER_FRAME, STREAMING, WINDOWS
 from depth_distill_ros.evaluation.streams.sources import Take
@@ -84,7 +84,7 @@ def _row(name: str, setting: str, tally: Tally) -> Row:
 def _means(rows: list[Row]) -> list[Row]:
     result = []
     for setting in SETTINGS:
-        chosen = [row for row in rows if setting in ("all", row.setting)]
+        chosen = [row for row in rows if in_mean(row.setting, setting)]
         if chosen:
             counts = {name: 0 for row in chosen for name in row.n}
             counts = {name: sum(name in row.n for row in chosen) for name in counts}
