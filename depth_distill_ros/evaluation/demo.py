@@ -8,6 +8,7 @@ what the player plays.
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -121,7 +122,8 @@ def run_demo(options: DemoOptions, say: Callable[[str], None] = print) -> dict:
         source = prepare_source(options, work)
         say(f"playing {source.name} ({source.topics.width}x{source.topics.height}) to {model}")
         run = play_and_record(options, source, work, environment)
-        report, errors = measure(source, run, model, options.device)
+        chosen = node_choice(output / "logs" / "node.log")
+        report, errors = measure(source, run, {"model": model, **chosen})
         examples = collect_examples(source, run, errors)
         report["cloud_error"] = worst_agreement(examples)
         save_figure(output / "depth.png", examples, report)
@@ -184,8 +186,10 @@ def play_and_record(
     return read_run(recording, played, received)
 
 
-def measure(source: Source, run: Run, model: str, device: str) -> tuple[dict, dict[int, float]]:
+def measure(source: Source, run: Run, by: dict[str, str]) -> tuple[dict, dict[int, float]]:
     """The report, and AbsRel by header stamp of the outputs whose depth is known.
+
+    `by` names what has made them: model, device and engine.
 
     Accuracy is as `d3epth evaluate` measures it, a mean over the outputs, so that repeated frames
     count each time.
@@ -204,8 +208,7 @@ def measure(source: Source, run: Run, model: str, device: str) -> tuple[dict, di
     errors = list(scored.values())
     report = {
         "source": source.name,
-        "model": model,
-        "device": resolved_device(device),
+        **by,
         "frames_in": timing.frames_in,
         "frames_out": timing.frames_out,
         "dropped": timing.dropped,
@@ -246,11 +249,11 @@ def node_summary(log: Path) -> str:
     return summaries[-1].split("]: ")[-1] if summaries else "nothing"
 
 
-def resolved_device(device: str) -> str:
-    """The device that the node chose, by the rule that it used itself."""
-    from depth_distill_ros.inference.torch_engine import choose_device  # imports torch
-
-    return choose_device(device)
+def node_choice(log: Path) -> dict[str, str]:
+    """Device and engine that the node has chosen, as it logged when it was configured."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"\]: model .+? on (?P<device>\S+), (?P<engine>[^(\n]+) \(", text)
+    return found.groupdict() if found else {"device": "unknown", "engine": "unknown"}
 
 
 def _text(value: object) -> str:

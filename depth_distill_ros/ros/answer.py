@@ -62,9 +62,10 @@ class Answer:
         if step > 1:
             depth, rgb = depth[start::step, start::step], rgb[start::step, start::step]
             intrinsics = intrinsics.decimated(step)
-        if state is not None:
-            outside = (depth < settings.cloud_min_range) | (depth > settings.cloud_max_range)
-            depth = np.where(outside, np.float32(np.nan), depth)
+        low, high = settings.cloud_min_range, settings.cloud_max_range
+        is_cut = low <= settings.depth_min_range and high >= settings.depth_max_range
+        if state is not None and not is_cut:  # it takes half a millisecond
+            depth = np.where((depth < low) | (depth > high), np.float32(np.nan), depth)
         return coloured_cloud(depth, rgb, intrinsics)
 
     def _published(self, inverse: np.ndarray, limits: DepthRange | None) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +81,7 @@ class Camera:
         self.ages = StageTimes()
         self.published: Counter[str] = Counter()
         self.refused = 0
+        self._refusing = threading.Lock()
         self.finished = WorkerCounts()
         """Of workers that have ended."""
         self.stream: DepthStream | None = None
@@ -192,19 +194,29 @@ class Camera:
             self.problems.report(NO_SCALE)
         return wanted
 
-    def publish(self, frame: Frame, disparity: np.ndarray, wanted: set[str]) -> None:
-        """Publishes what is wanted of a frame. Raises UserError where a part cannot be made."""
-        for topic, message in self.pipeline.outputs(frame, disparity, wanted, self.settings):
+    def outputs(
+        self, frame: Frame, disparity: np.ndarray, wanted: set[str]
+    ) -> tuple[Iterator[tuple[str, Any]], Iterator[tuple[str, Any]]]:
+        """What is wanted of a frame, for `publish`: what is urgent, and what may come later."""
+        return self.pipeline.outputs_in_parts(frame, disparity, wanted, self.settings)
+
+    def publish(self, outputs: Iterator[tuple[str, Any]]) -> None:
+        """Makes and publishes outputs. Raises UserError where a part cannot be made."""
+        for topic, message in outputs:
             with self.times.measure(f"publish {topic}"):
                 self._outputs[topic].publish(message)
             self.published[topic] += 1
             if topic in (RELATIVE.image, METRIC.image):
                 now = self._node.get_clock().now().nanoseconds * 1e-9
-                self.ages.add(topic, now - seconds(frame.header))
+                self.ages.add(topic, now - seconds(message.header))
 
     def refuse(self, reason: str) -> None:
-        """Counts an image that could not be used, through no fault of this package."""
-        self.refused += 1
+        """Counts an image that could not be used, through no fault of this package.
+
+        Any thread may call.
+        """
+        with self._refusing:
+            self.refused += 1
         self.problems.report(reason)
 
     def _subscribe(self, kind: type, topic: str, callback: Callable, qos: Any = INPUT_QOS) -> None:

@@ -126,6 +126,7 @@ class DepthNode(LifecycleNode):
         settings = self.settings
         self._worker = NewestFrameWorker(
             self._inference.answer,
+            self._inference.finish,
             self._inference.failed,
             list(self._cameras),
             settings.batch_deadline if len(self._cameras) > 1 else 0.0,

@@ -54,15 +54,16 @@ def rgb_image(rgb: np.ndarray, header: Any, image_type: type) -> Any:
 def _image(pixels: np.ndarray, header: Any, image_type: type, encoding: str) -> Any:
     """An image of the array's bytes: (H, W, ...), in this machine's byte order."""
     height, width = pixels.shape[:2]
-    return image_type(
+    message = image_type(
         header=header,
         height=height,
         width=width,
         encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
         step=pixels[0].nbytes,
-        data=_byte_array(pixels),
+        data=array("B"),
     )
+    return _filled(message, pixels)
 
 
 def cloud_message(cloud: np.ndarray, header: Any, cloud_type: type, field_type: type) -> Any:
@@ -76,7 +77,7 @@ def cloud_message(cloud: np.ndarray, header: Any, cloud_type: type, field_type: 
         field_type(name=name, offset=POINT.fields[name][1], datatype=_FLOAT32, count=1)
         for name in POINT.names
     ]
-    return cloud_type(
+    message = cloud_type(
         header=header,
         height=height,
         width=width,
@@ -84,16 +85,20 @@ def cloud_message(cloud: np.ndarray, header: Any, cloud_type: type, field_type: 
         is_bigendian=False,  # POINT is little-endian everywhere
         point_step=POINT.itemsize,
         row_step=POINT.itemsize * width,
-        data=_byte_array(cloud),
+        data=array("B"),
         is_dense=False,
     )
+    return _filled(message, cloud)
 
 
-def _byte_array(values: np.ndarray) -> array:
-    """The bytes as array.array: the one type that rclpy takes over without a look at each byte."""
-    data = array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
-    return data
+def _filled(message: Any, values: np.ndarray) -> Any:
+    """The message, with the bytes of an array in its empty data.
+
+    They are copied once: rclpy's messages are filled in place, as of an array.array that they are
+    given they make two more copies, and of anything else they look at each byte.
+    """
+    message.data.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+    return message
 
 
 def read_cloud(message: Any) -> np.ndarray:

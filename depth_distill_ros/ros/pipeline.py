@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,29 @@ class Frame:
     valid: np.ndarray | None = None
 
 
+@dataclass
+class _Task:
+    """An image with its depth, on its way to its messages."""
+
+    frame: Frame
+    answer: Answer
+    wanted: Collection[str]
+    settings: Settings
+    state: ScaleState | None = None
+
+    @property
+    def kinds(self) -> tuple[Topics, ...]:
+        """Without a scale there is relative depth only."""
+        known = self.state is not None and self.state.is_metric
+        return (RELATIVE, METRIC) if known else (RELATIVE,)
+
+
 class CameraPipeline:
     """Makes the wanted output messages of one camera's images, and nothing that is not wanted.
 
     Only `reset_scale`, `saved_scale`, `scale_state` and `camera_infos` may be used beside a running
-    call.
+    call, and the second part of an image's outputs beside all that is done with the images after it
+    but their second parts.
 
     Args:
         types: the classes of the outgoing messages.
@@ -165,60 +184,61 @@ class CameraPipeline:
         Args:
             disparity: of the network, float32 (h, w) in [0, 1] of any size, NaN where invalid.
         """
+        return chain(*self.outputs_in_parts(frame, disparity, wanted, settings))
+
+    def outputs_in_parts(
+        self, frame: Frame, disparity: np.ndarray, wanted: Collection[str], settings: Settings
+    ) -> tuple[Iterator[tuple[str, Any]], Iterator[tuple[str, Any]]]:
+        """The same in two: depth images, with what says what they mean, and then larger things.
+
+        The second part is asked for after the end of the first, by any thread.
+        """
         if frame.valid is not None:
             seen = upsample_mask(frame.valid, disparity.shape)
             disparity = np.where(seen, disparity, np.float32(np.nan))
-        answer = Answer(frame.rgb, disparity, settings)
+        task = _Task(frame, Answer(frame.rgb, disparity, settings), wanted, settings)
+        return self._depth(task), self._colours_and_clouds(task)
+
+    def _depth(self, task: _Task) -> Iterator[tuple[str, Any]]:
+        answer, wanted, header = task.answer, task.wanted, task.frame.header
         if RELATIVE.image in wanted:
-            yield RELATIVE.image, float_image(answer.disparity(), frame.header, self._types.image)
-        state = None
-        if settings.is_metric and not {*METRIC, SCALE, SCALE_TEXT}.isdisjoint(wanted):
+            yield RELATIVE.image, float_image(answer.disparity(), header, self._types.image)
+        if task.settings.is_metric and not {*METRIC, SCALE, SCALE_TEXT}.isdisjoint(wanted):
             with self._times.measure("scale"):
-                state = self._scale(frame, answer, settings)
-        kinds = [RELATIVE]
-        if state is not None and state.is_metric:
-            kinds.append(METRIC)
-            if METRIC.image in wanted:
-                with self._times.measure("depth"):
-                    depth = answer.metric_depth(state)
-                    image = depth_image(
-                        depth, frame.header, self._types.image, settings.depth_encoding
-                    )
-                yield METRIC.image, image
-        yield from self._camera_infos(frame, answer, kinds, wanted, settings)
-        if state is not None and SCALE in wanted:
-            yield SCALE, scale_message(state, frame.header, f"{self._name}: scale", self._types)
-        if state is not None and SCALE_TEXT in wanted and self._types.marker is not None:
-            yield SCALE_TEXT, scale_marker(state, frame.header, self._types.marker)
+                task.state = self._scale(task.frame, answer, task.settings)
+        if METRIC in task.kinds and METRIC.image in wanted:
+            with self._times.measure("depth"):
+                depth, encoding = answer.metric_depth(task.state), task.settings.depth_encoding
+                image = depth_image(depth, header, self._types.image, encoding)
+            yield METRIC.image, image
+        yield from self._camera_infos(task)
+        if task.state is not None and SCALE in wanted:
+            yield SCALE, scale_message(task.state, header, f"{self._name}: scale", self._types)
+        if task.state is not None and SCALE_TEXT in wanted and self._types.marker is not None:
+            yield SCALE_TEXT, scale_marker(task.state, header, self._types.marker)
+
+    def _camera_infos(self, task: _Task) -> Iterator[tuple[str, Any]]:
+        topics = [kind.camera_info for kind in task.kinds if kind.camera_info in task.wanted]
+        if topics:
+            camera = self._camera(task.frame, task.answer.size, task.settings)
+            if camera is not None:
+                yield from ((topic, camera[0]) for topic in topics)
+
+    def _colours_and_clouds(self, task: _Task) -> Iterator[tuple[str, Any]]:
+        """May run beside `_depth` of another image: the scale is the task's, not the tracker's."""
+        answer, wanted, header = task.answer, task.wanted, task.frame.header
         if COLOR in wanted:
-            picture_of_depth = colourise(answer.disparity(), 0.0, 1.0)
-            yield COLOR, rgb_image(picture_of_depth, frame.header, self._types.image)
-        for kind in kinds:
-            if kind.points in wanted and self._is_due(kind.points, frame, settings):
-                camera = self._camera(frame, answer.size, settings)
+            colours = colourise(answer.disparity(), 0.0, 1.0)
+            yield COLOR, rgb_image(colours, header, self._types.image)
+        for kind in task.kinds:
+            if kind.points in wanted and self._is_due(kind.points, task.frame, task.settings):
+                camera = self._camera(task.frame, answer.size, task.settings)
                 if camera is None:
                     return
                 with self._times.measure("cloud"):
-                    depth_state = state if kind is METRIC else None
-                    cloud = answer.cloud(depth_state, camera[1])
-                    message = cloud_message(
-                        cloud, frame.header, self._types.cloud, self._types.field
-                    )
+                    cloud = answer.cloud(task.state if kind is METRIC else None, camera[1])
+                    message = cloud_message(cloud, header, self._types.cloud, self._types.field)
                 yield kind.points, message
-
-    def _camera_infos(
-        self,
-        frame: Frame,
-        answer: Answer,
-        kinds: list[Topics],
-        wanted: Collection[str],
-        settings: Settings,
-    ) -> Iterator[tuple[str, Any]]:
-        topics = [kind.camera_info for kind in kinds if kind.camera_info in wanted]
-        if topics:
-            camera = self._camera(frame, answer.size, settings)
-            if camera is not None:
-                yield from ((topic, camera[0]) for topic in topics)
 
     def _camera(
         self, frame: Frame, size: tuple[int, int], settings: Settings

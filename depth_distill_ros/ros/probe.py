@@ -84,15 +84,17 @@ class Probe(Node):
             self.diagnostics[status.name] = {pair.key: pair.value for pair in status.values}
 
     def report(self) -> dict:
-        """What was seen: counts, rates, latencies in milliseconds, the node's own numbers."""
+        """What was seen: counts, rates, intervals and latencies, the node's own numbers."""
         topics = {}
         for topic, arrivals in self.arrivals.items():
             known = [(stamp, moment) for stamp, moment in arrivals if stamp in self.sent]
             span = (known[-1][1] - known[0][1]) / 1e9 if len(known) > 1 else 0.0
+            gaps = np.diff([moment for _, moment in known]) / 1e6
             latencies = [(moment - self.sent[stamp]) / 1e6 for stamp, moment in known]
             topics[topic] = {
                 "arrived": len(known),
                 "hz": (len(known) - 1) / span if span else 0.0,
+                "interval_ms": float(np.median(gaps)) if len(gaps) else None,
                 "latency_ms": np.percentile(latencies, (50, 95)).tolist() if latencies else None,
             }
         return {"sent": len(self.sent), "topics": topics, "diagnostics": self.diagnostics}

@@ -18,7 +18,7 @@ from video_files import level, write_video
 from depth_distill_ros.errors import BagError, ConfigError, DataError, ModelError, UserError
 from depth_distill_ros.evaluation import source
 from depth_distill_ros.evaluation.bag import find_images, open_bag, typestore
-from depth_distill_ros.evaluation.demo import DemoOptions, run_demo
+from depth_distill_ros.evaluation.demo import DemoOptions, node_choice, run_demo
 from depth_distill_ros.evaluation.images import read_rgb
 from depth_distill_ros.ros.cdr import header_stamp
 from depth_distill_ros.ros.images import image_to_rgb
@@ -68,6 +68,7 @@ def test_frames_through_the_graph(tmp_path, make_sequence, model):
     assert report["hz"] > 0
     assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p95"]
     assert (report["model"], report["device"]) == ("random-tiny", "cpu")
+    assert re.fullmatch(r"torch \S+, float32", report["engine"])
     assert report["frames_scored"] == report["frames_out"]
     assert 0 < report["abs_rel"] < 2 and 0 <= report["delta1"] <= 1
     # The cloud is the depth image of its stamp: rays through pixel centres, 1/z affine in it.
@@ -90,6 +91,30 @@ def test_frames_through_the_graph(tmp_path, make_sequence, model):
         "cloud.ply", "depth.png", "logs", "output.mcap", "report.json"
     ]  # fmt: skip
     assert not processes_that_mention(str(output)) and not processes_that_mention(str(model))
+
+
+@pytest.mark.parametrize(
+    "line, device, engine",
+    [
+        (
+            "model d3epth-tiny on cpu, onnxruntime 1.32.0, fp32 (exported, and within 1.2e-06 of "
+            "PyTorch when it was compared)",
+            "cpu",
+            "onnxruntime 1.32.0, fp32",
+        ),
+        (
+            "model a on cuda:1, torch 2.13.0, float16 (the engine on cpu, old (1.2), is no good)",
+            "cuda:1",
+            "torch 2.13.0, float16",
+        ),
+        ("ready: images from /image", "unknown", "unknown"),
+    ],
+)
+def test_device_and_engine_are_those_that_the_node_names(tmp_path, line, device, engine):
+    head = "[INFO] [1700000000.123456789] [d3epth]: "
+    log = tmp_path / "node.log"
+    log.write_text(f"{head}loading model 'default'\n{head}{line}\n{head}images: 1 received\n")
+    assert node_choice(log) == {"device": device, "engine": engine}
 
 
 @needs_ros

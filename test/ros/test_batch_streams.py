@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("rclpy")  # of a camera's topics; no graph is made
 
 from pipeline_harness import OPTICAL, Harness  # noqa: E402
 
+from depth_distill_ros.errors import MessageError  # noqa: E402
 from depth_distill_ros.inference.estimator import DepthEstimator  # noqa: E402
 from depth_distill_ros.inference.stream import BACK, SIZE  # noqa: E402
 from depth_distill_ros.ros.camera import Camera  # noqa: E402
@@ -40,15 +42,21 @@ class UnconnectedCamera:
         self.pipeline, self.times = harness.pipeline, harness.times
         self.problems = SimpleNamespace(report=harness.problems.append)
         self.stream = None
+        self.topics = {"relative/image"}
         self.disparities: list[np.ndarray] = []
+        self.published: list[str] = []
         self.refusals: list[str] = []
         self.open_stream(estimator)
 
     def wanted(self) -> set[str]:
-        return {"relative/image"}
+        return self.topics
 
-    def publish(self, frame, disparity, topics) -> None:
+    def outputs(self, frame, disparity, topics):
         self.disparities.append(disparity)
+        return self.pipeline.outputs_in_parts(frame, disparity, topics, self.settings)
+
+    def publish(self, outputs) -> None:
+        self.published += [topic for topic, _ in outputs]
 
     def refuse(self, reason: str) -> None:
         self.refusals.append(reason)
@@ -64,14 +72,18 @@ class Batch:
 
     def send(self, stamp: float, **pictures: np.ndarray) -> dict[str, np.ndarray]:
         """The disparities of images of one moment, in seconds after START; -START is no stamp."""
-        nanoseconds = round((START + stamp) * 1e9)
-        time = Time(*divmod(nanoseconds, 1_000_000_000))
-        messages = {
-            name: image(picture, "rgb8", header=replace(OPTICAL, stamp=time))
-            for name, picture in pictures.items()
-        }
-        assert self.inference.answer(messages) == set() and self.problems == []
+        unfinished = self.inference.answer(images(stamp, pictures))
+        assert self.inference.finish(unfinished) == set() and self.problems == []
         return {name: self.cameras[name].disparities[-1] for name in pictures}
+
+
+def images(stamp: float, pictures: dict[str, np.ndarray]) -> dict[str, Any]:
+    nanoseconds = round((START + stamp) * 1e9)
+    time = Time(*divmod(nanoseconds, 1_000_000_000))
+    return {
+        name: image(picture, "rgb8", header=replace(OPTICAL, stamp=time))
+        for name, picture in pictures.items()
+    }
 
 
 def scene(number: int, seed: int = 0) -> np.ndarray:
@@ -79,6 +91,50 @@ def scene(number: int, seed: int = 0) -> np.ndarray:
     rough = np.random.default_rng(seed).integers(0, 128, (7, 7, 3)).astype(np.uint8)
     rows, columns = (np.arange(side) * 7 // side for side in (64, 96))
     return np.roll(rough[rows][:, columns], number, axis=1) + np.uint8(5 * number)
+
+
+def test_depth_is_published_at_once_and_clouds_at_the_end(estimator):
+    batch = Batch(estimator, front=Settings(), rear=Settings())
+    cameras = batch.cameras
+    for camera in cameras.values():
+        camera.topics = {"depth/color", "relative/points", "relative/image", "relative/camera_info"}
+    picture = scene(0)[:48, :64]  # what their camera_info belongs to
+    unfinished = batch.inference.answer(images(0.0, {name: picture for name in cameras}))
+    for camera in cameras.values():
+        assert camera.published == ["relative/image", "relative/camera_info"]
+        assert "besides inference" not in camera.times.percentiles()
+    assert batch.inference.finish(unfinished) == set()
+    for camera in cameras.values():
+        assert camera.published[2:] == ["depth/color", "relative/points"]
+        times = {stage: median for stage, (median, _) in camera.times.percentiles().items()}
+        assert 0 < times["cloud"] < times["overlapped"] < times["besides inference"]
+
+
+def test_what_fails_at_the_end_concerns_its_camera_alone(estimator):
+    batch = Batch(estimator, front=Settings(), rear=Settings(), left=Settings())
+    unfinished = batch.inference.answer(images(0.0, {name: scene(0) for name in batch.cameras}))
+
+    def defect():
+        yield "relative/points", None
+        raise KeyError("no such thing")
+
+    def mistake():
+        raise MessageError("no cloud of this")
+        yield
+
+    unfinished.outputs |= {"front": defect(), "rear": mistake()}
+    assert batch.inference.finish(unfinished) == {"front"}
+    front, rear, left = batch.cameras.values()
+    assert front.published == ["relative/image"] and front.refusals == []
+    assert rear.refusals == ["no cloud of this"] and left.refusals == []
+
+
+def test_without_listeners_nothing_is_inferred(estimator):
+    batch = Batch(estimator, front=Settings())
+    batch.cameras["front"].topics = set()
+    unfinished = batch.inference.answer(images(0.0, {"front": scene(0)}))
+    assert unfinished.outputs == {} and batch.inference.finish(unfinished) == set()
+    assert batch.cameras["front"].times.percentiles() == {}
 
 
 def test_cameras_with_and_without_streams_do_not_touch_each_other(estimator):

@@ -23,7 +23,8 @@ from ros_messages import camera_info, header, image
 
 from depth_distill_ros.errors import MessageError
 from depth_distill_ros.ros.messages import read_cloud
-from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE
+from depth_distill_ros.ros.pipeline import Frame
+from depth_distill_ros.ros.topics import COLOR, METRIC, RELATIVE, SCALE
 
 
 @pytest.fixture
@@ -77,6 +78,23 @@ def test_images_come_before_clouds(run):
     topics = [topic for topic, _ in run.answer(ALL, FIXED)]
     assert set(topics[:2]) == {RELATIVE.image, METRIC.image}
     assert set(topics[-2:]) == {RELATIVE.points, METRIC.points}
+
+
+def test_the_second_part_does_not_depend_on_images_in_between(run):
+    wanted, frame = {*ALL, COLOR, SCALE} - {METRIC.image}, Frame(OPTICAL, RGB)
+    expected = run(wanted, FIXED)
+    first, second = run.pipeline.outputs_in_parts(frame, brightness(RGB), wanted, FIXED)
+    made = dict(first)
+    assert made.keys() == wanted - {COLOR, RELATIVE.points, METRIC.points}
+    next_frame = Frame(header(7, frame_id="camera_optical_frame"), RGB[::-1].copy())
+    other = replace(FIXED, scale_scale=9.0, depth_output_size="model")
+    parts = run.pipeline.outputs_in_parts(next_frame, brightness(next_frame.rgb), wanted, other)
+    assert dict(parts[0]).keys() == made.keys()
+    made |= dict(second)
+    assert made.keys() == expected.keys()
+    for topic in (METRIC.points, RELATIVE.points, COLOR, RELATIVE.image):
+        assert bytes(made[topic].data) == bytes(expected[topic].data)
+        assert made[topic].header == OPTICAL
 
 
 def test_without_a_scale_nothing_metric_is_made(run):
@@ -237,6 +255,19 @@ def test_clouds_are_thinned_cut_and_rationed(run):
         later = header(12, 345 + milliseconds * 1_000_000, "camera_optical_frame")
         outputs = run({METRIC.points}, settings, image(RGB, "rgb8", header=later))
         assert (METRIC.points in outputs) == comes, milliseconds
+
+
+@pytest.mark.parametrize(
+    "depth, cloud", [((0, 100), (0.6, 1)), ((0, 100), (0.6, 100)), ((0.7, 0.9), (0.6, 1))]
+)
+def test_a_cloud_has_what_is_within_both_ranges(run, depth, cloud):
+    limits = {"depth_min_range": depth[0], "depth_max_range": depth[1]}
+    limits |= {"cloud_min_range": cloud[0], "cloud_max_range": cloud[1]}
+    message = run({METRIC.points}, replace(FIXED, **limits))[METRIC.points]
+    metres = 1 / (0.5 + 2 * brightness(RGB))
+    nearest, farthest = max(depth[0], cloud[0]), min(depth[1], cloud[1])
+    expected = (metres >= nearest) & (metres <= farthest)
+    assert np.array_equal(np.isfinite(read_cloud(message)["z"]), expected)
 
 
 def test_colour_is_the_disparity_for_people(run):

@@ -12,6 +12,13 @@ from hypothesis import strategies as st
 from depth_distill_ros.ros.worker import NewestFrameWorker, WorkerCounts
 
 PATIENCE = 20.0
+MOMENT = 0.05
+"""Seconds in which what must not happen would have happened."""
+
+
+def nothing_more(failed):
+    """The second step of workers whose first returns what failed."""
+    return failed
 
 
 class Gate:
@@ -20,7 +27,7 @@ class Gate:
     def __init__(self):
         self.done, self.errors = [], []
         self.arrived, self._open = threading.Semaphore(0), threading.Semaphore(0)
-        self.worker = NewestFrameWorker(self._process, self.errors.append)
+        self.worker = NewestFrameWorker(self._process, nothing_more, self.errors.append)
         self.worker.start()
 
     def _process(self, frames):
@@ -84,7 +91,7 @@ def test_a_broken_error_handler_does_not_end_the_thread(caplog):
         done.set()
         return ()
 
-    worker = NewestFrameWorker(process, on_error)
+    worker = NewestFrameWorker(process, nothing_more, on_error)
     worker.start()
     worker.submit(0)
     assert handled.wait(PATIENCE)
@@ -98,8 +105,10 @@ def test_stop_finishes_the_frame_in_work_and_drops_the_waiting_one(gate):
     gate.worker.submit("in work")
     gate.wait()
     gate.worker.submit("waiting")
-    assert not gate.worker.stop(timeout=0.01)
+    stopper = threading.Thread(target=gate.worker.stop, args=(PATIENCE,))
+    stopper.start()
     gate.open()
+    stopper.join(PATIENCE)
     assert gate.worker.stop(PATIENCE)
     gate.worker.submit("late")
     assert gate.done == ["in work"]
@@ -107,9 +116,9 @@ def test_stop_finishes_the_frame_in_work_and_drops_the_waiting_one(gate):
 
 
 def test_stop_without_start_or_frames_returns_at_once():
-    worker = NewestFrameWorker(print, print)
+    worker = NewestFrameWorker(print, print, print)
     assert worker.stop(0)
-    worker = NewestFrameWorker(print, print)
+    worker = NewestFrameWorker(print, print, print)
     worker.start()
     assert worker.stop(PATIENCE) and worker.stop(PATIENCE)
 
@@ -143,11 +152,11 @@ def test_none_is_not_a_frame(gate):
 def test_frames_come_out_in_order_and_none_is_lost_from_the_counts(pauses):
     done = []
 
-    def process(frames):
+    def finish(frames):
         done.extend(frames.values())
         return ()
 
-    worker = NewestFrameWorker(process, print)
+    worker = NewestFrameWorker(dict, finish, print)
     worker.start()
     for index, pause in enumerate(pauses):
         worker.submit(index)
@@ -159,6 +168,111 @@ def test_frames_come_out_in_order_and_none_is_lost_from_the_counts(pauses):
     assert counts.processed == len(done)
 
 
+class TwoSteps:
+    """A worker with a gate before the end of each of its steps, which keeps what passes them."""
+
+    def __init__(self):
+        self.processed, self.finished, self.errors = [], [], []
+        self.gates = {step: threading.Semaphore(0) for step in ("process", "finish")}
+        self.arrivals = {step: threading.Semaphore(0) for step in self.gates}
+        self.worker = NewestFrameWorker(self._process, self._finish, self.errors.append)
+        self.worker.start()
+
+    def _pass(self, step, frame):
+        self.arrivals[step].release()
+        assert self.gates[step].acquire(timeout=PATIENCE)
+        if frame == f"bad in {step}":
+            raise RuntimeError(frame)
+
+    def _process(self, frames):
+        (frame,) = frames.values()
+        self._pass("process", frame)
+        self.processed.append(frame)
+        return frame
+
+    def _finish(self, frame):
+        self._pass("finish", frame)
+        self.finished.append(frame)
+        return {""} if frame == "refused" else ()
+
+    def open(self, step, times=1):
+        self.gates[step].release(times)
+
+    def arrives(self, step, seconds=PATIENCE):
+        return self.arrivals[step].acquire(timeout=seconds)
+
+
+@pytest.fixture
+def steps():
+    steps = TwoSteps()
+    yield steps
+    for step in steps.gates:
+        steps.open(step, 100)
+    assert steps.worker.stop(PATIENCE)
+
+
+def test_the_next_frame_is_processed_while_one_is_finished_but_not_the_one_after(steps):
+    steps.open("process", 100)
+    steps.worker.submit(0)
+    assert steps.arrives("finish") and steps.arrives("process")
+    steps.worker.submit(1)
+    assert steps.arrives("process"), "beside the end of 0"
+    steps.worker.submit(2)
+    assert not steps.arrives("process", MOMENT), "1 waits for the end of 0, and so does 2"
+    steps.worker.submit(3)
+    assert steps.worker.counts() == WorkerCounts(received=4, dropped=1)
+    steps.open("finish")
+    assert steps.arrives("finish") and steps.arrives("process"), "the end of 1, beside it 3"
+    assert steps.worker.counts() == WorkerCounts(received=4, processed=1, dropped=1)
+    steps.open("finish", 100)
+    assert steps.worker.stop(PATIENCE)
+    assert steps.processed == steps.finished == [0, 1, 3]
+    assert steps.worker.counts() == WorkerCounts(received=4, processed=3, dropped=1)
+
+
+def test_what_fails_in_either_step_is_told_and_counted_and_the_threads_go_on(steps):
+    for step in steps.gates:
+        steps.open(step, 100)
+    for frame in ("bad in process", "bad in finish", "refused", "good"):
+        steps.worker.submit(frame)
+        assert steps.arrives("process")
+        assert frame == "bad in process" or steps.arrives("finish")
+    assert steps.worker.stop(PATIENCE)
+    assert steps.finished == ["refused", "good"]
+    assert [str(error) for error in steps.errors] == ["bad in process", "bad in finish"]
+    assert steps.worker.counts() == WorkerCounts(received=4, processed=1, failed=3)
+
+
+def test_stop_waits_for_both_steps(steps):
+    steps.open("process")
+    steps.worker.submit("being finished")
+    assert steps.arrives("finish") and steps.arrives("process")
+    steps.worker.submit("being processed")
+    assert steps.arrives("process")
+    stopped = []
+    stopper = threading.Thread(target=lambda: stopped.append(steps.worker.stop(PATIENCE)))
+    stopper.start()
+    steps.open("process")
+    stopper.join(MOMENT)
+    assert stopper.is_alive()
+    steps.open("finish", 2)
+    stopper.join(PATIENCE)
+    assert stopped == [True]
+    assert steps.finished == ["being finished", "being processed"]
+    assert steps.worker.counts() == WorkerCounts(received=2, processed=2)
+
+
+def test_after_a_stop_that_waited_long_enough_nothing_is_finished_any_more(steps):
+    steps.worker.submit("slow")
+    assert steps.arrives("process")
+    assert not steps.worker.stop(timeout=0.01)
+    steps.open("process")
+    steps.open("finish")
+    assert steps.worker.stop(PATIENCE)
+    assert steps.processed == ["slow"] and steps.finished == []
+    assert steps.worker.counts() == WorkerCounts(received=1, dropped=1)
+
+
 class Batches:
     """A worker over cameras that keeps the batches it was given; `pause` is what each takes."""
 
@@ -166,7 +280,7 @@ class Batches:
         self.batches: list[dict] = []
         self._pause = pause
         self.failing: set[str] = set()
-        self.worker = NewestFrameWorker(self._process, print, sources, **options)
+        self.worker = NewestFrameWorker(self._process, nothing_more, print, sources, **options)
 
     def _process(self, frames):
         self.batches.append(dict(frames))
