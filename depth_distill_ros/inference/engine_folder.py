@@ -1,7 +1,8 @@
 """Folders that `d3epth export` writes: graphs, and what they were made of and found to be.
 
     infer.onnx      images to disparities
-    step.onnx       of models with a temporal head: the same with a stream's memory in and out
+    step.onnx       of models with a temporal head: the same with a stream's memory in, and an entry out
+    remember.onnx   puts an entry into its place in a memory, which on a GPU stays there
     engine.json     `EngineFacts`
 
 An engine is taken only for the very model it was made of, and only by the runtime under which its
@@ -23,8 +24,8 @@ from depth_distill_ros.errors import ModelError
 from depth_distill_ros.inference.engines import EngineError, ModelInfo
 from depth_distill_ros.models.hub import read_json
 
-FACTS, INFER, STEP = "engine.json", "infer.onnx", "step.onnx"
-FORMAT = 1
+FACTS, INFER, STEP, REMEMBER = "engine.json", "infer.onnx", "step.onnx", "remember.onnx"
+FORMAT = 2
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",

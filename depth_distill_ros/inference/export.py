@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.inference.engine_folder import (
     INFER,
+    REMEMBER,
     STEP,
     EngineFacts,
     engine_cache,
@@ -116,7 +117,7 @@ def export_model(
 def write_graphs(
     model: DepthModel, folder: Path, precision: str, size: tuple[int, int] | None
 ) -> None:
-    """Write ``infer.onnx``, and ``step.onnx`` of a model with a temporal head.
+    """Write ``infer.onnx``, and of a model with a temporal head ``step.onnx`` and ``remember.onnx``.
 
     Raises EngineError where the packages that export are missing, or this PyTorch cannot export it.
     """
@@ -126,16 +127,12 @@ def write_graphs(
     layout = _Shapes(folded, size)
     _write(_Infer(folded), layout.pixels(), folder / INFER, ("pixels",), ("disparity",))
     if folded.temporal_window:
-        names = [f"memory_{number}" for number in range(len(TEMPORAL_PLACES))]
-        entries = [f"entry_{number}" for number in range(len(TEMPORAL_PLACES))]
-        example = layout.step()
-        _write(
-            _Step(folded),
-            example,
-            folder / STEP,
-            ("pixels", "ages", *names),
-            ("disparity", *entries),
-        )
+        memory = [f"memory_{number}" for number in range(len(TEMPORAL_PLACES))]
+        entry = [f"entry_{number}" for number in range(len(TEMPORAL_PLACES))]
+        names = ("pixels", "ages", *memory), ("disparity", *entry)
+        _write(_Step(folded), layout.step(), folder / STEP, *names)
+        names = ("slot", *memory, *entry), [f"new_{name}" for name in memory]
+        _write(_Remember(), layout.remember(), folder / REMEMBER, *names)
 
 
 def largest_error(engine: Engine, reference: Engine, images: Sequence[np.ndarray]) -> float:
@@ -202,6 +199,16 @@ class _Step(nn.Module):
         return _unit(disparity), *shaped
 
 
+class _Remember(nn.Module):
+    """Memories with an entry of each in the place ``slot`` (1,): all of them, then all entries."""
+
+    def forward(self, slot: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+        memory, entries = values[: len(values) // 2], values[len(values) // 2 :]
+        here = torch.arange(memory[0].shape[-2]) == slot
+        pairs = zip(memory, entries, strict=True)
+        return tuple(torch.where(here[:, None], new, old) for old, new in pairs)
+
+
 def _images(pixels: Tensor, model: nn.Module) -> Tensor:
     images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
     return images.to(next(model.parameters()).dtype)
@@ -247,6 +254,12 @@ class _Shapes:
         ages = torch.zeros(2, frames)
         dynamic = (sides, {0: self._batch, 1: past}, tuple(places))
         return (pixels, ages, *memory), dynamic
+
+    def remember(self) -> Example:
+        (_, _, *memory), (_, _, places) = self.step()
+        entries = [maps[..., :1, :] for maps in memory]
+        free = [{side: at for side, at in one.items() if side != 5} for one in places]
+        return (torch.tensor([1]), *memory, *entries), (None, (*places, *free))
 
     def _places(self, batch: int, strides: dict[int, int]) -> dict:
         """Free dimensions: the batch, and sides in steps of ``multiple`` / stride."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from depth_distill_ros.inference.engine_folder import (
     INFER,
     PROVIDERS,
+    REMEMBER,
     STEP,
     EngineFacts,
     read_facts,
 )
 from depth_distill_ros.inference.engines import EngineError, Memory, out_of_memory
+from depth_distill_ros.inference.onnx_streams import DeviceStreams, HostStreams, Streams
+
+Result = TypeVar("Result")
 
 
 class OnnxEngine:
@@ -45,7 +49,7 @@ class OnnxEngine:
         self.label = f"onnxruntime {self._runtime.__version__}{kind}, {self._facts.precision}"
         # At once, so that another engine can be taken where one of them cannot be opened.
         self._infer = self._session(INFER)
-        self._step = self._session(STEP) if self.info.temporal_window else None
+        self._streams = self._open_streams() if self.info.temporal_window else None
 
     @property
     def facts(self) -> EngineFacts:
@@ -54,7 +58,7 @@ class OnnxEngine:
 
     def infer(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`. Raises EngineError for a size that the graph was not made for."""
-        return self._run(self._infer, {"pixels": pixels})[0]
+        return self._run(pixels, lambda: self._infer.run(None, {"pixels": pixels})[0])
 
     def clip(self, pixels: np.ndarray, stamps: Sequence[float]) -> np.ndarray:
         """See `Engine`: no exported model sees several frames at once."""
@@ -63,22 +67,12 @@ class OnnxEngine:
     def step(
         self, pixels: np.ndarray, ages: np.ndarray, memories: Sequence[Memory | None]
     ) -> tuple[np.ndarray, list[tuple[Memory, Memory]]]:
-        """See `Engine`."""
-        known = [
-            memory or self._new_memory(pixels.shape[1:3], ages.shape[1]) for memory in memories
-        ]
-        joined = (
-            known[0] if len(known) == 1 else [np.concatenate(p) for p in zip(*known, strict=True)]
-        )
-        named = {f"memory_{number}": array for number, array in enumerate(joined)}
-        disparity, *entries = self._run(self._step, {"pixels": pixels, "ages": ages, **named})
-        each = [[array[number, None] for array in entries] for number in range(len(known))]
-        return disparity, list(zip(known, each, strict=True))
+        """See `Engine`. Raises EngineError for a size that the graph was not made for."""
+        return self._run(pixels, lambda: self._streams.step(pixels, ages, memories))
 
     def remember(self, memory: Memory, slot: int, entry: Memory) -> None:
         """See `Engine`."""
-        for room, new in zip(memory, entry, strict=True):
-            room[..., slot, :] = new[..., 0, :]
+        self._streams.remember(memory, slot, entry)
 
     def device_memory(self) -> tuple[int, int] | None:
         """See `Engine`: ONNX Runtime does not tell."""
@@ -94,6 +88,18 @@ class OnnxEngine:
             )
             for s in layout["strides"]
         ]
+
+    def _open_streams(self) -> Streams:
+        step = self._session(STEP)
+        if self._facts.provider == "cpu":
+            return HostStreams(step, self._new_memory)
+        remember = self._session(REMEMBER)
+        place = ("cuda", self._device_number)
+        return DeviceStreams(step, remember, self._new_memory, self._runtime, place)
+
+    @property
+    def _device_number(self) -> int:
+        return int(self.device.partition(":")[2] or 0)
 
     def _session(self, name: str) -> Any:
         options = self._runtime.SessionOptions()
@@ -115,29 +121,33 @@ class OnnxEngine:
     def _providers(self) -> list:
         kind = self._facts.provider
         providers: list = [PROVIDERS["cpu"]]
-        place = {"device_id": int(self.device.partition(":")[2] or 0)}
+        place = {"device_id": self._device_number}
         if kind != "cpu":
             providers.insert(0, (PROVIDERS["cuda"], place))
         if kind == "tensorrt":
             # The files' names have the GPU's architecture and the versions in them.
+            folder = str(self._folder / "tensorrt")
             cache = {
                 **place,
                 "trt_engine_cache_enable": True,
-                "trt_engine_cache_path": str(self._folder / "tensorrt"),
+                "trt_engine_cache_path": folder,
+                # What was timed for one shape is not timed again for the next.
+                "trt_timing_cache_enable": True,
+                "trt_timing_cache_path": folder,
                 "trt_fp16_enable": self._facts.precision == "fp16",
             }
             providers.insert(0, (PROVIDERS["tensorrt"], cache))
         return providers
 
-    def _run(self, session: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        pixels, size = inputs["pixels"], self._facts.size
+    def _run(self, pixels: np.ndarray, run: Callable[[], Result]) -> Result:
+        size = self._facts.size
         if size is not None and pixels.shape[1:3] != size:
             raise EngineError(
                 f"this engine was made for {size[1]}x{size[0]} pixels, and the images are "
                 f"{pixels.shape[2]}x{pixels.shape[1]} for the network: export with --size dynamic"
             )
         try:
-            return session.run(None, inputs)
+            return run()
         except Exception as error:
             if not _lacks_memory(error):
                 raise

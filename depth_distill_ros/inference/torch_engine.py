@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from depth_distill_ros.errors import ConfigError
+from depth_distill_ros.inference.cuda_graph import GraphedFunction
 from depth_distill_ros.inference.engines import ModelInfo, out_of_memory
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.dpt_head import TEMPORAL_PLACES, Memory
-from depth_distill_ros.models.folding import fold
+from depth_distill_ros.models.folding import FoldedModel, fold
 from depth_distill_ros.models.layout import to_channels_last
 from depth_distill_ros.models.temporal import ATTENTIONS
 
 Precision = Literal["float32", "float16", "bfloat16"]
+Result = TypeVar("Result")
 
 
 class TorchEngine:
-    """An `Engine`: a `DepthModel`, folded where it can be.
+    """An `Engine`: a `DepthModel`, folded where it can be. On a GPU `infer` replays a folded one as a
+    CUDA graph; others copy constants from the host, which no graph can.
 
     Args:
         model: moved to the device.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: of weights and arithmetic; normalised maps stay in float32.
+        precision: of weights and arithmetic. In float32 stay the ways from bytes and to disparities,
+            the statistics that a prior's map is standardised with, and the ages of a stream's frames.
 
     Raises ConfigError where the device does not exist.
     """
@@ -38,9 +42,13 @@ class TorchEngine:
         self._dtype = getattr(torch, precision)
         network = _folded(model.eval().to(self.device)).to(self._dtype)
         self._model = to_channels_last(network)
+        graphs = self.device.startswith("cuda") and isinstance(network, FoldedModel)
+        self._graphs = GraphedFunction(self._disparities, self.device) if graphs else None
 
     def infer(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
+        if self._graphs is not None:
+            return self._within_memory(pixels, lambda: self._graphs(pixels))
         return self._run(pixels, lambda images: (self._model(images), None))[0]
 
     def clip(self, pixels: np.ndarray, stamps: Sequence[float]) -> np.ndarray:
@@ -86,20 +94,41 @@ class TorchEngine:
         self, pixels: np.ndarray, network: Callable[[torch.Tensor], tuple[torch.Tensor, object]]
     ) -> tuple[np.ndarray, object]:
         """The disparities of a network's maps (B, 1, h', w'), and what else it gives."""
+
+        def run() -> tuple[np.ndarray, object]:
+            output, more = network(self._images(torch.from_numpy(pixels).to(self.device)))
+            return _unit(output).cpu().numpy(), more
+
+        return self._within_memory(pixels, run)
+
+    def _disparities(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The whole of `infer` on the device: bytes (B, h, w, 3) to float32 (B, h', w')."""
+        return _unit(self._model(self._images(pixels)))
+
+    def _images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Bytes (B, h, w, 3) to what a network takes: (B, 3, h, w) in [-1, 1], channels last."""
+        images = pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0).to(self._dtype)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _within_memory(self, pixels: np.ndarray, run: Callable[[], Result]) -> Result:
+        """What `run` gives for these pixels. Raises OutOfMemoryError."""
         try:
             with torch.inference_mode():
-                images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
-                images = images.to(torch.float32).div_(127.5).sub_(1.0).to(self._dtype)
-                output, more = network(images.contiguous(memory_format=torch.channels_last))
-                output = output[:, 0].float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0)
-                return output.cpu().numpy(), more
+                return run()
         except (RuntimeError, MemoryError) as error:
             if not _lacks_memory(error):
                 raise
         # Outside the handler, whose traceback would keep the tensors of the failed pass alive.
+        if self._graphs is not None:
+            self._graphs.clear()
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
         raise out_of_memory(self.device, pixels)
+
+
+def _unit(maps: torch.Tensor) -> torch.Tensor:
+    """Maps (B, 1, h, w) about [-1, 1] to float32 (B, h, w) in [0, 1]."""
+    return maps[:, 0].float().add_(1.0).mul_(0.5).clamp_(0.0, 1.0)
 
 
 def info_of(model: DepthModel) -> ModelInfo:

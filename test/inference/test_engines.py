@@ -17,11 +17,19 @@ from depth_distill_ros import cli
 from depth_distill_ros.cli_export import PICTURES
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.inference.choice import open_engine
-from depth_distill_ros.inference.engine_folder import FACTS, engine_cache, read_facts, write_facts
+from depth_distill_ros.inference.engine_folder import (
+    FACTS,
+    REMEMBER,
+    STEP,
+    engine_cache,
+    read_facts,
+    write_facts,
+)
 from depth_distill_ros.inference.engines import EngineError
 from depth_distill_ros.inference.estimator import DepthEstimator
 from depth_distill_ros.inference.export import TOLERANCE, largest_error
 from depth_distill_ros.inference.onnx_engine import OnnxEngine
+from depth_distill_ros.inference.onnx_streams import DeviceStreams
 from depth_distill_ros.inference.torch_engine import TorchEngine
 from depth_distill_ros.models.depth_model import DepthModel
 
@@ -105,6 +113,25 @@ def test_memory_matters_to_the_graph(by_onnx, frames):
     for number, rgb in enumerate(frames):
         last = stream.infer(rgb, 0.1 * number)
     assert error(last, by_onnx.infer([frames[-1]])[0]) > 0.01
+
+
+def test_memory_that_stays_where_the_graph_runs(by_onnx, frames):
+    """As on a GPU, with the CPU as the device."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    engine = by_onnx.engine
+    step, remember = (engine._session(name) for name in (STEP, REMEMBER))
+    bound = DeviceStreams(step, remember, engine._new_memory, onnxruntime, ("cpu", 0))
+    results = []
+    for streams in (engine._streams, bound):
+        engine._streams = streams
+        cameras = [by_onnx.stream(window=4), by_onnx.stream(window=4)]
+        found = []
+        for number, rgb in enumerate(frames):
+            images = [rgb, np.ascontiguousarray(rgb[:, ::-1])]
+            found += by_onnx.infer_streams(images, cameras, [0.1 * number] * 2)
+        results.append(found)
+    for expected, found in zip(*results, strict=True):
+        assert error(found, expected) < 1e-5
 
 
 def test_an_engine_in_the_cache_is_taken_without_pytorch(cache):

@@ -18,9 +18,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from depth_distill_ros.evaluation.speed.cuda_graph import captured
 from depth_distill_ros.evaluation.speed.meters import energy, energy_meter, peak_memory
 from depth_distill_ros.evaluation.speed.roofline import synchronise
+from depth_distill_ros.inference.cuda_graph import captured
 
 
 @dataclass(frozen=True)
