@@ -18,14 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = "bundled model, folder, or owner/name@commit on the Hub; the default model without one"
     add("model", nargs="?", metavar="MODEL", help=model)
     add("--engine", choices=("onnx",), default="onnx", help="a graph for ONNX Runtime")
-    add("--precision", choices=("fp32", "fp16"), default="fp32", help="fp16 is for GPUs")
+    precision = "fp16 is for GPUs, int8 for CPUs and models without a memory (default fp32)"
+    add("--precision", choices=("fp32", "fp16", "int8"), default="fp32", help=precision)
     size = "HEIGHTxWIDTH of what the network sees, or dynamic: any (default)"
     add("--size", default="dynamic", metavar="HxW", help=size)
     provider = "what will run it (default cpu)"
     add("--provider", choices=("cpu", "cuda", "tensorrt"), default="cpu", help=provider)
     output = "a folder of its own; by default the cache, where the node and all commands find it"
     add("--output", type=Path, metavar="DIR", help=output)
-    frames = "images to compare its numbers with PyTorch's on; three rendered ones by default"
+    frames = (
+        "images to compare its numbers with PyTorch's on, and to take int8's ranges from; three "
+        "rendered ones by default"
+    )
     add("--frames", type=Path, metavar="DIR", help=frames)
     add("--if-missing", action="store_true", help="do nothing where the cache has a usable one")
 

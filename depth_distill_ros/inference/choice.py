@@ -13,6 +13,9 @@ from depth_distill_ros.models import hub
 ENGINES = ("auto", "torch", "onnxruntime")
 PRECISIONS = ("float32", "float16", "bfloat16")
 _PREFERENCE = ("tensorrt", "cuda", "cpu")
+_FASTEST = ("int8", "fp16", "fp32")
+"""Precisions: who exports a faster one wants it."""
+
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvmap")
 """One of them is there where NVIDIA's driver is, the last two on a Jetson."""
 
@@ -58,8 +61,14 @@ def _exported(folder: Path, device: str, wanted: bool) -> tuple[Engine, str]:
         # One of a single size would refuse images of other shapes: it has to be asked for.
         if facts.provider in kinds and (wanted or facts.size is None):
             usable.append((facts, path))
-    # The best provider first, and of its engines those for any size.
-    usable.sort(key=lambda one: (kinds.index(one[0].provider), one[0].size is not None))
+    # The best provider first, of its engines those for any size, and of these the fastest.
+    usable.sort(
+        key=lambda one: (
+            kinds.index(one[0].provider),
+            one[0].size is not None,
+            _FASTEST.index(one[0].precision),
+        )
+    )
     for _, path in usable:
         try:
             engine = OnnxEngine(path, device)

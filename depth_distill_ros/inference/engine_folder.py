@@ -43,15 +43,15 @@ class EngineFacts:
     Attributes:
         info: about the model.
         model: digest of the model's files.
-        precision: "fp32" or "fp16".
+        precision: "fp32", "fp16" or "int8".
         size: (height, width) of the images, or None: any.
         opset: of ONNX.
         made_with: versions of the exporting packages, by name.
         provider: a key of ``PROVIDERS``.
         memory: of streams: rows and columns of each module's map as a share of the image's sides
             (its stride), heads, entries and channels a head.
-        accepted: the comparison under ``runtime``: "max_relative_error", "tolerance", "images"; None
-            before it.
+        accepted: the comparison under ``runtime``: "max_relative_error", of int8 "mean_relative_error"
+            too, "tolerance", "images"; None before it.
         runtime: ONNX Runtime's version at the comparison.
     """
 

@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from depth_distill_ros.errors import ConfigError
+from depth_distill_ros.inference.comparison import TOLERANCE, largest_error, network_pixels
 from depth_distill_ros.inference.engine_folder import (
     INFER,
     REMEMBER,
@@ -30,9 +31,9 @@ from depth_distill_ros.inference.engine_folder import (
     engine_cache,
     write_facts,
 )
-from depth_distill_ros.inference.engines import Engine, EngineError
+from depth_distill_ros.inference.engines import EngineError
 from depth_distill_ros.inference.onnx_engine import OnnxEngine, runtime_version
-from depth_distill_ros.inference.resizing import resize_image, working_size
+from depth_distill_ros.inference.quantisation import quantise, variations
 from depth_distill_ros.inference.torch_engine import TorchEngine, info_of
 from depth_distill_ros.models import hub
 from depth_distill_ros.models.depth_model import DepthModel
@@ -41,12 +42,6 @@ from depth_distill_ros.models.folding import FoldedModel, fold
 from depth_distill_ros.models.temporal import ENTRIES
 
 OPSET = 20
-TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2}
-"""Largest error of a disparity, as a share of the largest disparity of its image."""
-
-STEPS = 4
-"""Frames of a stream that are compared."""
-
 _EXAMPLE = (96, 128)
 _LARGEST_SIDE = 4096
 
@@ -57,7 +52,8 @@ class ExportOptions:
 
     Attributes:
         model: as in ``DepthModel.from_pretrained``.
-        precision: of weights and arithmetic.
+        precision: of weights and arithmetic; "int8", for CPUs and models without a temporal head, leaves
+            some in float32 (``quantisation``).
         size: (height, width) that the network sees, for engines that are fastest with one size;
             None: any.
         provider: what will run it: "cpu", "cuda" or "tensorrt".
@@ -65,7 +61,7 @@ class ExportOptions:
     """
 
     model: str | None = None
-    precision: Literal["fp32", "fp16"] = "fp32"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     size: tuple[int, int] | None = None
     provider: str = "cpu"
     output: Path | None = None
@@ -78,16 +74,19 @@ def export_model(
 
     Args:
         options: what.
-        images: uint8 RGB (H, W, 3), of any size: what the comparison is made with.
+        images: uint8 RGB (H, W, 3), of any size: what the comparison is made with, and what ranges in
+            int8 are taken from.
         say: takes lines about the progress.
 
     Raises:
-        ModelError, ConfigError: the model cannot be used, or is one of videos.
+        ModelError, ConfigError: the model cannot be used, or is one of videos; it or the provider
+            does not go with int8.
         EngineError: packages are missing, or the numbers differ too much; nothing is left then.
     """
     runtime = runtime_version()
     source = hub.resolve(options.model)
     model = DepthModel.from_pretrained(source)
+    _check_int8(options, model)
     facts = _facts(options, model, hub.model_digest(source), runtime)
     target = options.output or engine_cache() / facts.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,16 +95,19 @@ def export_model(
         staged.mkdir()
         say(f"exporting {facts.info.name}, {options.precision}")
         write_graphs(model, staged, options.precision, options.size)
+        if options.precision == "int8":
+            say("measuring the ranges of its activations")
+            quantise(staged / INFER, _calibration(facts, images), staged / INFER)
         write_facts(staged, facts)
         say(f"comparing with PyTorch on {len(images)} images")
-        error = largest_error(OnnxEngine(staged, compared=False), TorchEngine(model, "cpu"), images)
+        error, errors = _compare(staged, model, images)
         tolerance = TOLERANCE[options.precision]
         if not error <= tolerance:
             raise EngineError(
                 f"the exported engine differs from PyTorch by {error:.1e} of the largest disparity, "
                 f"more than {tolerance:.0e}: it is not used"
             )
-        accepted = {"max_relative_error": error, "tolerance": tolerance, "images": len(images)}
+        accepted = {**errors, "tolerance": tolerance, "images": len(images)}
         write_facts(staged, dataclasses.replace(facts, accepted=accepted))
         if target.exists():
             shutil.rmtree(target)
@@ -114,10 +116,42 @@ def export_model(
     return target
 
 
+def _check_int8(options: ExportOptions, model: DepthModel) -> None:
+    if options.precision != "int8":
+        return
+    if options.provider != "cpu":
+        raise ConfigError(f"--precision int8 is for CPUs: use fp16 for {options.provider}")
+    if model.temporal_window:
+        raise ConfigError(
+            f"--precision int8 is for models that take each image by itself, and {model.config.name} "
+            "has a memory: use fp32"
+        )
+
+
+def _calibration(facts: EngineFacts, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """What the network sees of images and of variations of them, uint8 (1, h, w, 3)."""
+    for rgb in images:
+        for one in variations(rgb):
+            yield network_pixels(one, facts)
+
+
+def _compare(
+    folder: Path, model: DepthModel, images: Sequence[np.ndarray]
+) -> tuple[float, dict[str, float]]:
+    """The error that ``TOLERANCE`` is about, and what of errors is written down."""
+    engines = OnnxEngine(folder, compared=False), TorchEngine(model, "cpu")
+    error = largest_error(*engines, images)
+    errors = {"max_relative_error": error}
+    if engines[0].facts.precision == "int8":
+        error = errors["mean_relative_error"] = largest_error(*engines, images, of=np.mean)
+    return error, errors
+
+
 def write_graphs(
     model: DepthModel, folder: Path, precision: str, size: tuple[int, int] | None
 ) -> None:
     """Write ``infer.onnx``, and of a model with a temporal head ``step.onnx`` and ``remember.onnx``.
+    For int8 they are in float32 yet.
 
     Raises EngineError where the packages that export are missing, or this PyTorch cannot export it.
     """
@@ -133,43 +167,6 @@ def write_graphs(
         _write(_Step(folded), layout.step(), folder / STEP, *names)
         names = ("slot", *memory, *entry), [f"new_{name}" for name in memory]
         _write(_Remember(), layout.remember(), folder / REMEMBER, *names)
-
-
-def largest_error(engine: Engine, reference: Engine, images: Sequence[np.ndarray]) -> float:
-    """Largest difference of two engines' disparities, as a share of each image's largest one; of
-    images by themselves and, where both can, of streams of ``STEPS`` frames."""
-    info, errors = reference.info, [0.0]
-    for rgb in images:
-        size = engine.facts.size or working_size(*rgb.shape[:2], info.resolution, info.multiple)
-        pixels = resize_image(rgb, size)[None]
-        errors.append(_error(engine.infer(pixels), reference.infer(pixels)))
-        if info.temporal_window:
-            errors += _stream_errors(engine, reference, pixels)
-    return max(errors)
-
-
-def _stream_errors(engine: Engine, reference: Engine, pixels: np.ndarray) -> list[float]:
-    """Of an image that moves by some pixels from frame to frame."""
-    frames = reference.info.temporal_window - 1
-    ages, errors = np.full((1, frames), np.inf, np.float32), []
-    memories: list = [None, None]
-    for number in range(STEPS):
-        moved = np.roll(pixels, 4 * number, axis=2)
-        outputs = []
-        for index, one in enumerate((engine, reference)):
-            disparity, ((memory, entry),) = one.step(moved, ages, [memories[index]])
-            one.remember(memory, number % frames, entry)
-            memories[index] = memory
-            outputs.append(disparity)
-        errors.append(_error(*outputs))
-        ages = ages + np.float32(0.1)
-        ages[0, number % frames] = 0.1
-    return errors
-
-
-def _error(found: np.ndarray, expected: np.ndarray) -> float:
-    difference = np.abs(found - expected).max() / max(float(expected.max()), 1e-6)
-    return float(difference) if np.isfinite(difference) else np.inf
 
 
 class _Infer(nn.Module):

@@ -48,7 +48,7 @@ class OnnxEngine:
         kind = "" if self._facts.provider == "cpu" else f", {self._facts.provider}"
         self.label = f"onnxruntime {self._runtime.__version__}{kind}, {self._facts.precision}"
         # At once, so that another engine can be taken where one of them cannot be opened.
-        self._infer = self._session(INFER)
+        self._infer = self._session(INFER, self._facts.provider)
         self._streams = self._open_streams() if self.info.temporal_window else None
 
     @property
@@ -90,10 +90,10 @@ class OnnxEngine:
         ]
 
     def _open_streams(self) -> Streams:
-        step = self._session(STEP)
+        step = self._session(STEP, self._facts.provider)
         if self._facts.provider == "cpu":
             return HostStreams(step, self._new_memory)
-        remember = self._session(REMEMBER)
+        remember = self._session(REMEMBER, "cuda")  # nothing that TensorRT would gain by building
         place = ("cuda", self._device_number)
         return DeviceStreams(step, remember, self._new_memory, self._runtime, place)
 
@@ -101,7 +101,7 @@ class OnnxEngine:
     def _device_number(self) -> int:
         return int(self.device.partition(":")[2] or 0)
 
-    def _session(self, name: str) -> Any:
+    def _session(self, name: str, provider: str) -> Any:
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
         # Threads that spin while they wait take the cores from cameras and from other processes.
@@ -110,16 +110,15 @@ class OnnxEngine:
             options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
         path = self._folder / name
         try:
-            session = self._runtime.InferenceSession(str(path), options, self._providers())
+            session = self._runtime.InferenceSession(str(path), options, self._providers(provider))
         except Exception as error:  # the runtime has a class of its own for each of its failures
             raise EngineError(
                 f"ONNX Runtime cannot open {path} ({_first_line(error)}): run `d3epth export` again"
             ) from error
-        _check_not_replaced(self._facts.provider, session.get_providers())
+        _check_not_replaced(provider, session.get_providers())
         return session
 
-    def _providers(self) -> list:
-        kind = self._facts.provider
+    def _providers(self, kind: str) -> list:
         providers: list = [PROVIDERS["cpu"]]
         place = {"device_id": self._device_number}
         if kind != "cpu":

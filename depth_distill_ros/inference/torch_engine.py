@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
@@ -42,8 +43,11 @@ class TorchEngine:
         self._dtype = getattr(torch, precision)
         network = _folded(model.eval().to(self.device)).to(self._dtype)
         self._model = to_channels_last(network)
-        graphs = self.device.startswith("cuda") and isinstance(network, FoldedModel)
-        self._graphs = GraphedFunction(self._disparities, self.device) if graphs else None
+        self._graphs = None
+        if self.device.startswith("cuda") and isinstance(network, FoldedModel):
+            # Of the network and not of this engine: a circle would keep the GPU's memory.
+            whole = functools.partial(disparities, self._model, self._dtype)
+            self._graphs = GraphedFunction(whole, self.device)
 
     def infer(self, pixels: np.ndarray) -> np.ndarray:
         """See `Engine`."""
@@ -96,19 +100,10 @@ class TorchEngine:
         """The disparities of a network's maps (B, 1, h', w'), and what else it gives."""
 
         def run() -> tuple[np.ndarray, object]:
-            output, more = network(self._images(torch.from_numpy(pixels).to(self.device)))
+            output, more = network(_images(torch.from_numpy(pixels).to(self.device), self._dtype))
             return _unit(output).cpu().numpy(), more
 
         return self._within_memory(pixels, run)
-
-    def _disparities(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The whole of `infer` on the device: bytes (B, h, w, 3) to float32 (B, h', w')."""
-        return _unit(self._model(self._images(pixels)))
-
-    def _images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Bytes (B, h, w, 3) to what a network takes: (B, 3, h, w) in [-1, 1], channels last."""
-        images = pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0).to(self._dtype)
-        return images.contiguous(memory_format=torch.channels_last)
 
     def _within_memory(self, pixels: np.ndarray, run: Callable[[], Result]) -> Result:
         """What `run` gives for these pixels. Raises OutOfMemoryError."""
@@ -124,6 +119,17 @@ class TorchEngine:
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
         raise out_of_memory(self.device, pixels)
+
+
+def disparities(network: nn.Module, dtype: torch.dtype, pixels: torch.Tensor) -> torch.Tensor:
+    """All that `TorchEngine.infer` does on a device: bytes (B, h, w, 3) to float32 (B, h', w')."""
+    return _unit(network(_images(pixels, dtype)))
+
+
+def _images(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Bytes (B, h, w, 3) to what a network takes: (B, 3, h, w) in [-1, 1], channels last."""
+    images = pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0).to(dtype)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _unit(maps: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from depth_distill_ros.inference.cuda_graph import MOST_SHAPES, GraphedFunction
+from depth_distill_ros.inference.torch_engine import TorchEngine, disparities
+from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.folding import fold
 
 
 def brightness(pixels: torch.Tensor) -> torch.Tensor:
@@ -74,7 +79,57 @@ def test_cleared_graphs_are_captured_again():
     assert len(capture.shapes) == 2
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="replays CUDA graphs: needs a GPU")
+class OfTheHost(TorchDispatchMode):
+    """Names the operations that see a tensor of the CPU: copies of constants, and values read back."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations: list[str] = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        values = tree_leaves((args, kwargs, result))
+        if any(isinstance(one, torch.Tensor) and one.device.type == "cpu" for one in values):
+            self.operations.append(str(operation))
+        return result
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("preset", ["tiny", "tiny-prior", "tiny-fast", "tiny-small"])
+def test_a_folded_network_can_be_captured_for_it_never_talks_to_the_host(preset, precision):
+    """On the meta device, which computes nothing and refuses to tell values, as a capture does."""
+    network = fold(DepthModel.from_preset(preset)).to("meta", precision)
+    with torch.inference_mode(), OfTheHost() as of_the_host:
+        pixels = torch.zeros(2, 64, 96, 3, dtype=torch.uint8, device="meta")
+        maps = disparities(network, precision, pixels)
+    assert of_the_host.operations == []
+    assert maps.dtype == torch.float32 and maps.shape[0] == 2
+
+
+def test_what_cannot_be_captured_is_noticed():
+    with OfTheHost() as of_the_host:
+        torch.zeros(3, device="meta") + torch.tensor([1.0, 2.0, 3.0]).to("meta")
+    assert any("copy" in operation for operation in of_the_host.operations)
+
+
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="replays CUDA graphs: needs a GPU"
+)
+
+
+@needs_gpu
+def test_an_engine_by_graphs_gives_what_it_gives_without(small_model):
+    model = DepthModel.from_pretrained(small_model)
+    engine, plain = TorchEngine(model, "cuda"), TorchEngine(model, "cuda")
+    plain._graphs = None
+    random = np.random.default_rng(0)
+    for shape in [(1, 64, 96, 3), (2, 64, 96, 3), (1, 96, 64, 3), (1, 64, 96, 3)]:
+        for _ in range(2):
+            pixels = random.integers(0, 256, shape, dtype=np.uint8)
+            np.testing.assert_allclose(engine.infer(pixels), plain.infer(pixels), atol=1e-4)
+
+
+@needs_gpu
 def test_a_replay_gives_what_the_function_gives():
     graphed = GraphedFunction(brightness, "cuda")
     for height in (4, 6, 4):

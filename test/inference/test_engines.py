@@ -17,6 +17,7 @@ from depth_distill_ros import cli
 from depth_distill_ros.cli_export import PICTURES
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.inference.choice import open_engine
+from depth_distill_ros.inference.comparison import TOLERANCE, largest_error
 from depth_distill_ros.inference.engine_folder import (
     FACTS,
     REMEMBER,
@@ -27,7 +28,6 @@ from depth_distill_ros.inference.engine_folder import (
 )
 from depth_distill_ros.inference.engines import EngineError
 from depth_distill_ros.inference.estimator import DepthEstimator
-from depth_distill_ros.inference.export import TOLERANCE, largest_error
 from depth_distill_ros.inference.onnx_engine import OnnxEngine
 from depth_distill_ros.inference.onnx_streams import DeviceStreams
 from depth_distill_ros.inference.torch_engine import TorchEngine
@@ -119,7 +119,7 @@ def test_memory_that_stays_where_the_graph_runs(by_onnx, frames):
     """As on a GPU, with the CPU as the device."""
     onnxruntime = pytest.importorskip("onnxruntime")
     engine = by_onnx.engine
-    step, remember = (engine._session(name) for name in (STEP, REMEMBER))
+    step, remember = (engine._session(name, "cpu") for name in (STEP, REMEMBER))
     bound = DeviceStreams(step, remember, engine._new_memory, onnxruntime, ("cpu", 0))
     results = []
     for streams in (engine._streams, bound):

@@ -13,7 +13,7 @@ from diffusers.utils import logging
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.evaluation.speed import networks
 from depth_distill_ros.evaluation.speed.bundled import IMAGE, from_pixels
-from depth_distill_ros.evaluation.speed.engines import engines
+from depth_distill_ros.evaluation.speed.engines import engines, whole_engines
 from depth_distill_ros.evaluation.speed.peers import peers
 from depth_distill_ros.evaluation.speed.roofline import (
     Roofline,
@@ -34,7 +34,7 @@ STREAM_MODEL = "d3epth-tiny-stream"
 """The model of the streams, where it is bundled and no other is asked for."""
 
 QUICK = ("model", "streams", "decoding")
-FULL = (*QUICK, "whole", "encoders", "unets", "engines", "peers", "full-streams")
+FULL = (*QUICK, "whole", "encoders", "unets", "engines", "whole-engines", "peers", "full-streams")
 """Names of the comparisons: of a few minutes, and all."""
 
 
@@ -147,6 +147,7 @@ def _makers(
         "encoders": lambda: networks.encoders(device, precision, side),
         "unets": lambda: networks.unets(device, precision, side),
         "engines": lambda: engines(device, precision, side),
+        "whole-engines": lambda: whole_engines(device, precision, side),
         "peers": lambda: peers(device, precision, side),
         "full-streams": full_streams,
     }

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from depth_distill_ros.evaluation.speed import networks
-from depth_distill_ros.evaluation.speed.engines import engines
+from depth_distill_ros.evaluation.speed.engines import engines, whole_engines
 from depth_distill_ros.evaluation.speed.peers import _depth_anything, _dpt_large
 from depth_distill_ros.evaluation.speed.side_by_side import compare
 from depth_distill_ros.models.depth_model import DepthModel
@@ -75,3 +75,19 @@ def test_the_engine_runs_the_same_unet():
     torch.testing.assert_close(torch.from_numpy(engine.call()[0]), expected, rtol=1e-3, atol=1e-4)
     parts = compare(comparison, rounds=1, seconds=0, say=quietly)["parts"]
     assert parts["folded, ONNX Runtime"]["gflop"] == parts["folded, eager"]["gflop"]
+
+
+@pytest.mark.slow
+def test_whole_students_in_the_engine_compute_the_same():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    comparison = whole_engines("cpu", "bf16", 64, presets=TINY[2:])
+    assert comparison.precision == "fp32"
+    for eager, engine in (comparison.parts[:2], comparison.parts[2:]):
+        with torch.inference_mode():
+            expected = eager.call(*eager.arguments)
+        found = torch.from_numpy(engine.call()[0])
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    ratios = compare(comparison, rounds=1, seconds=0, say=quietly)["ratios"]
+    assert ratios["student_eager_over_engine"]["of"] == "tiny-fast, eager / tiny-fast, ONNX Runtime"
+    assert ratios["small_student_eager_over_engine"]["of"].startswith("tiny-small, eager")
