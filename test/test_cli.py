@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,18 +97,19 @@ def test_evaluate_prints_and_writes_what_its_numbers_are_about(tmp_path, make_se
     make_sequence(data / "in_plane")
     make_sequence(data / "out_plane", frames=2, depth_format="npz_depth")
     make_sequence(data / "st_plane", depth_format="npz_disparity")
+    shutil.rmtree(make_sequence(data / "x_bare") / "depth")
     report = tmp_path / "report.json"
     result = d3epth("evaluate", "--frames", data, "--model", model, "--output", report)
     assert result.returncode == 0, result.stderr
-    head, table = result.stdout.split("left out: st_plane", 1)
+    head, table = result.stdout.split("left out: x_bare", 1)
     assert str(data) in head and "random-tiny" in head and "affine in disparity" in head
     counts = {line.split()[0]: line.split()[1] for line in table.splitlines() if "plane " in line}
-    assert counts == {"in_plane": "3", "out_plane": "2"}
+    assert counts == {"in_plane": "3", "out_plane": "2", "st_plane": "3"}
     means = [line.split()[1] for line in table.splitlines() if line.startswith("mean")]
-    assert means == ["indoor", "outdoor", "all"]
+    assert means == ["indoor", "outdoor", "stereo", "all"]
 
     (content,) = json.loads(report.read_text())["benchmarks"]
-    assert content["model"] == "random-tiny" and content["images"] == 5
+    assert content["model"] == "random-tiny" and content["images"] == 8
     assert content["checkpoint"] in head
     assert set(content["means"]["all"]["errors"]) == {"model", "constant", "ramp"}
 
