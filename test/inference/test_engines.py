@@ -234,6 +234,8 @@ def test_if_missing_leaves_a_usable_engine_alone(cache, capsys):
         ("d3epth-tiny", "fp32", "dynamic"),
         ("d3epth-tiny", "fp16", "dynamic"),
         (MODEL, "fp32", "224x288"),
+        (MODEL, "fp16", "dynamic"),
+        (MODEL, "fp16", "224x288"),
     ],
 )
 def test_other_models_precisions_and_sizes(model, precision, size, tmp_path, frames):
