@@ -13,8 +13,9 @@ from depth_distill_ros.models import hub
 ENGINES = ("auto", "torch", "onnxruntime")
 PRECISIONS = ("float32", "float16", "bfloat16")
 _PREFERENCE = ("tensorrt", "cuda", "cpu")
-_FASTEST = ("int8", "fp16", "fp32")
-"""Precisions: who exports a faster one wants it."""
+_FASTEST = {"cpu": ("int8", "fp32", "fp16")}
+_FASTEST_ON_GPU = ("fp16", "fp32", "int8")
+"""Precisions by provider: who exports a faster one wants it. A CPU computes fp16 in float32, slower."""
 
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvhost-gpu", "/dev/nvmap")
 """One of them is there where NVIDIA's driver is, the last two on a Jetson."""
@@ -66,7 +67,7 @@ def _exported(folder: Path, device: str, wanted: bool) -> tuple[Engine, str]:
         key=lambda one: (
             kinds.index(one[0].provider),
             one[0].size is not None,
-            _FASTEST.index(one[0].precision),
+            _FASTEST.get(one[0].provider, _FASTEST_ON_GPU).index(one[0].precision),
         )
     )
     for _, path in usable:
