@@ -157,7 +157,7 @@ def write_graphs(
     """
     folded = fold(model)
     if precision == "fp16":
-        folded = folded.half()
+        folded.lower(torch.float16)
     layout = _Shapes(folded, size)
     _write(_Infer(folded), layout.pixels(), folder / INFER, ("pixels",), ("disparity",))
     if folded.temporal_window:
@@ -177,7 +177,7 @@ class _Infer(nn.Module):
         self.model = model
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return _unit(self.model(_images(pixels, self.model)))
+        return _unit(self.model(_images(pixels)))
 
 
 class _Step(nn.Module):
@@ -189,7 +189,7 @@ class _Step(nn.Module):
 
     def forward(self, pixels: Tensor, ages: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         known = [maps.flatten(2, 3) for maps in memory]
-        disparity, entries = self.model.step(_images(pixels, self.model), ages, known)
+        disparity, entries = self.model.step(_images(pixels), ages, known)
         shaped = [
             entry.unflatten(2, maps.shape[2:4]) for entry, maps in zip(entries, memory, strict=True)
         ]
@@ -206,9 +206,8 @@ class _Remember(nn.Module):
         return tuple(torch.where(here[:, None], new, old) for old, new in pairs)
 
 
-def _images(pixels: Tensor, model: nn.Module) -> Tensor:
-    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    return images.to(next(model.parameters()).dtype)
+def _images(pixels: Tensor) -> Tensor:
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def _unit(maps: Tensor) -> Tensor:

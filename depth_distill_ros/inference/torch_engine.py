@@ -31,7 +31,8 @@ class TorchEngine:
         model: moved to the device.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: of weights and arithmetic. In float32 stay the ways from bytes and to disparities,
-            the statistics that a prior's map is standardised with, and the ages of a stream's frames.
+            the statistics that a prior's map is standardised with, the ages of a stream's frames, and in
+            float16 the prior (`FoldedModel.lower`).
 
     Raises ConfigError where the device does not exist.
     """
@@ -40,8 +41,7 @@ class TorchEngine:
         self.device = choose_device(device)
         self.info = info_of(model)
         self.label = f"torch {torch.__version__}, {precision}"
-        self._dtype = getattr(torch, precision)
-        network = _folded(model.eval().to(self.device)).to(self._dtype)
+        network, self._dtype = _lowered(model.eval().to(self.device), getattr(torch, precision))
         self._model = to_channels_last(network)
         self._graphs = None
         if self.device.startswith("cuda") and isinstance(network, FoldedModel):
@@ -171,11 +171,12 @@ def choose_device(device: str) -> str:
     return device
 
 
-def _folded(model: DepthModel) -> nn.Module:
+def _lowered(model: DepthModel, dtype: torch.dtype) -> tuple[nn.Module, torch.dtype]:
+    """The network in a precision, folded where it can be, and in which type it takes images."""
     try:
-        return fold(model)
+        return fold(model).lower(dtype), torch.float32
     except ConfigError:  # a network of videos, or of another make: it runs as it is
-        return model
+        return model.to(dtype), dtype
 
 
 def _joined(memories: Sequence[Memory]) -> Memory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -125,6 +126,24 @@ def test_a_step_with_a_memory(stream_model):
     found, kept = folded.step(*arguments)
     assert relative_error(found, expected) < TOLERANCE
     assert max(map(relative_error, kept, entries)) < TOLERANCE
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("prior_input", ["features", "latents"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_lowered_precision_spares_the_prior_in_float16(dtype, prior_input):
+    base = DepthModel.from_preset("tiny-prior", seed=0)
+    unet = base.unet if prior_input == "features" else build_unet("tiny", 8)
+    config = dataclasses.replace(base.config, prior_input=prior_input)
+    model = worn(DepthModel(config, unet, base.autoencoder, base.prior, base.head))
+    folded, images = fold(model).lower(dtype), noise(1, 3, 64, 96)
+    types = {name.split(".")[0]: values.dtype for name, values in folded.named_parameters()}
+    prior = torch.float32 if dtype == torch.float16 else dtype
+    assert types == {"encoder": dtype, "prior": prior, "head": dtype, "unet": dtype}
+    for values in (*folded.prior.buffers(), *folded.prior.parameters()):
+        assert values.dtype == prior
+    error = relative_error(folded(images).float(), fold(model)(images))
+    assert error < (5e-3 if dtype == torch.float16 else 5e-2)
 
 
 def test_the_model_is_left_as_it_was():

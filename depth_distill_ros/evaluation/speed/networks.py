@@ -13,7 +13,7 @@ from depth_distill_ros.evaluation.speed.side_by_side import Comparison, Part
 from depth_distill_ros.models.autoencoder import DOWNSAMPLING, build_autoencoder, encode
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.folded_unet import FoldedUNet
-from depth_distill_ros.models.folding import fold
+from depth_distill_ros.models.folding import FoldedModel, fold
 from depth_distill_ros.models.layout import to_channels_last
 from depth_distill_ros.models.presets import PRESETS, build_head
 from depth_distill_ros.models.unet import task_token
@@ -155,7 +155,9 @@ def with_head(model: DepthModel, width: int, window: int = 0) -> DepthModel:
 
 def ready(network: nn.Module, device: str, precision: str = "fp32") -> nn.Module:
     """In evaluation mode, on the device, in the precision and the layout that engines use."""
-    return to_channels_last(network.eval().to(device, PRECISIONS[precision]))
+    network, dtype = network.eval().to(device), PRECISIONS[precision]
+    lowered = network.lower(dtype) if isinstance(network, FoldedModel) else network.to(dtype)
+    return to_channels_last(lowered)
 
 
 def random_images(device: str, precision: str, height: int, width: int) -> torch.Tensor:
