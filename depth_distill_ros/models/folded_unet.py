@@ -6,6 +6,7 @@ Exact, but for the order of sums:
 - cross-attention over the constant prompt becomes two small linear layers, and where its output is
   constant, part of the bias of the layer before it (``folded_attention``);
 - queries, keys and values of self-attention come from one matrix;
+- a convolution behind an upsampling sees the map before it (``folded_upsampling``);
 - a UNet that is read by its features alone ends behind the last block.
 
 What is left is the arithmetic of diffusers' ``UNet2DConditionModel`` without hooks, divisions by one
@@ -23,6 +24,7 @@ from torch import nn
 
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.models.folded_attention import PromptAttention, SelfAttention, linear
+from depth_distill_ros.models.folded_upsampling import UpsampledConv
 
 _PLAIN = {
     "addition_embed_type": None,
@@ -111,8 +113,9 @@ class _Block(nn.Module):
         self.transformers = nn.ModuleList(
             nn.Identity() if one is None else _Transformer(one, prompt) for one in attentions
         )
-        samplers = getattr(block, "downsamplers", None) or getattr(block, "upsamplers", None)
-        self.sampler = copy.deepcopy(samplers[0].conv) if samplers else None
+        down, up = (getattr(block, f"{way}samplers", None) for way in ("down", "up"))
+        self.sampler = copy.deepcopy(down[0].conv) if down else None
+        self.sampler = UpsampledConv(up[0].conv) if up else self.sampler
 
 
 class _Down(_Block):
@@ -141,7 +144,7 @@ class _Up(_Block):
         for resnet, transformer in zip(self.resnets, self.transformers, strict=True):
             x = transformer(resnet(torch.cat([x, skips.pop()], dim=1)))
         if self.sampler is not None:
-            x = self.sampler(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = self.sampler(x)
         return x
 
 
@@ -188,12 +191,12 @@ class _FeedForward(nn.Module):
 
     def __init__(self, feed: nn.Module):
         super().__init__()
-        self.inward = copy.deepcopy(feed.net[0].proj)
+        weights = zip(feed.net[0].proj.weight.chunk(2), feed.net[0].proj.bias.chunk(2), strict=True)
+        self.values, self.gate = (linear(*one) for one in weights)
         self.out = copy.deepcopy(feed.net[2])
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        values, gate = self.inward(tokens).chunk(2, dim=-1)
-        return self.out(values * F.gelu(gate))
+        return self.out(self.values(tokens) * F.gelu(self.gate(tokens)))
 
 
 def _check(unet: nn.Module) -> None:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.folded_upsampling import UpsampledConv
 from depth_distill_ros.models.folding import fold
 from depth_distill_ros.models.presets import build_head
 from depth_distill_ros.models.prior import DepthPrior
@@ -112,6 +113,24 @@ def test_projections_as_convolutions_and_a_plain_block():
     unet = UNet2DConditionModel(**fields)
     assert "DownBlock2D" in unet.config.down_block_types
     assert_same(with_prompt(worn(DepthModel(base.config, unet, base.autoencoder)), 2))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 4)])
+def test_a_convolution_behind_an_upsampling_sees_the_small_map(size):
+    conv, maps = torch.nn.Conv2d(3, 5, 3, padding=1), noise(2, 3, *size)
+    expected = conv(torch.nn.functional.interpolate(maps, scale_factor=2.0, mode="nearest"))
+    assert relative_error(UpsampledConv(conv)(maps), expected) < 1e-6
+
+
+@torch.inference_mode()
+def test_the_weights_of_equal_neighbours_add_up():
+    conv = torch.nn.Conv2d(1, 1, 3, padding=1)
+    conv.weight.copy_(torch.arange(1.0, 10.0).view(1, 1, 3, 3))
+    phases = UpsampledConv(conv).phases.weight[:, 0]
+    # Even rows see the row above and, twice, their own; odd ones their own twice and the next.
+    assert phases[0].tolist() == [[1, 2 + 3], [4 + 7, 5 + 6 + 8 + 9]]
+    assert phases[3].tolist() == [[1 + 2 + 4 + 5, 3 + 6], [7 + 8, 9]]
 
 
 @torch.inference_mode()
