@@ -34,9 +34,14 @@ class Objective(nn.Module):
         for module in modules:
             self._frozen.append(module.requires_grad_(False).eval())
 
+    def keep_statistics(self, *networks: nn.Module) -> None:
+        """Batch normalisations of these networks normalise as they did; their weights may learn."""
+        for network in networks:
+            self._frozen += [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+
     @property
     def frozen(self) -> tuple[nn.Module, ...]:
-        """What ``freeze`` was given."""
+        """What ``freeze`` and ``keep_statistics`` keep in evaluation mode."""
         return tuple(self._frozen)
 
     def train(self, mode: bool = True) -> Objective:
