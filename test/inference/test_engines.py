@@ -191,6 +191,18 @@ def test_an_engine_of_one_size_says_so_for_others(own_cache):
     assert open_engine(MODEL, "cpu", "auto", "float32")[0].label.startswith("torch ")
 
 
+def test_of_several_engines_a_cpu_takes_the_fastest(own_cache):
+    facts = read_facts(own_cache)
+    for added, expected in (
+        ("fp16", "fp32"),  # which a CPU computes in float32, and converts
+        ("int8", "int8"),
+    ):
+        more = own_cache.with_name(own_cache.name.replace("fp32", added))
+        shutil.copytree(own_cache, more)
+        write_facts(more, dataclasses.replace(facts, precision=added))
+        assert open_engine(MODEL, "cpu", "auto", "float32")[0].facts.precision == expected
+
+
 def test_a_model_with_other_weights_fails_the_comparison(cache, pictures):
     (folder,) = engine_cache().iterdir()
     model = DepthModel.from_pretrained(MODEL)
