@@ -34,14 +34,9 @@ class Objective(nn.Module):
         for module in modules:
             self._frozen.append(module.requires_grad_(False).eval())
 
-    def keep_statistics(self, *networks: nn.Module) -> None:
-        """Batch normalisations of these networks normalise as they did; their weights may learn."""
-        for network in networks:
-            self._frozen += [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-
     @property
     def frozen(self) -> tuple[nn.Module, ...]:
-        """What ``freeze`` and ``keep_statistics`` keep in evaluation mode."""
+        """What ``freeze`` was given."""
         return tuple(self._frozen)
 
     def train(self, mode: bool = True) -> Objective:

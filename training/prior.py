@@ -66,11 +66,11 @@ class PriorObjective(Objective):
         encoder = self.prior.encoder
         if recipe.imagenet:
             load_imagenet(encoder, recipe.encoder)
-            self.keep_statistics(encoder)
+            self._frozen += [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
             if recipe.frozen_stages:
                 self.freeze(encoder.stem, *encoder.stages[: recipe.frozen_stages])
         if not recipe.train_depthwise:
-            self.freeze(*depthwise_convolutions(encoder))
+            self.freeze(*(m for m in encoder.modules() if getattr(m, "groups", 1) > 1))
 
     def rate_scale(self, parameter_name: str) -> float:
         """The encoder learns slower than the decoder."""
@@ -104,11 +104,6 @@ class PriorObjective(Objective):
     def save_model(self, folder: Path) -> None:
         """Save the prior as a diffusers folder."""
         save_component(self.prior, folder)
-
-
-def depthwise_convolutions(encoder: nn.Module) -> list[nn.Module]:
-    """The convolutions of an encoder that see a channel each."""
-    return [module for module in encoder.modules() if getattr(module, "groups", 1) > 1]
 
 
 def _at_half_size(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -4,7 +4,7 @@ L_stage2 = λ_SSI · L_SSI + λ_Grad · L_Grad with dynamically averaged weights
 to 6). Encoder and decoder stay frozen, gradients flow through the decoder into the UNet; the
 reconstruction task is off. On the full-size UNet the same stage gives D²epth. Instead of the
 autoencoder's decoder a DPT head can be trained on the UNet's decoder blocks, and with it an image
-stem where one stands in the encoder's place, and the prior.
+stem where one stands in the encoder's place.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.image_stem import ImageStem
 from depth_distill_ros.models.presets import build_head
-from depth_distill_ros.models.prior import DepthPrior
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
@@ -36,10 +33,8 @@ from training.losses.masking import masked_mean
 from training.losses.relative_depth import count_within, relative_depth_loss
 from training.losses.scale_shift_invariant import aligned_absolute_error
 from training.objective import Counts, Losses, ModelObjective
-from training.prior import depthwise_convolutions
 from training.timing import span
 
-_ENCODER_RATE = 0.2
 _WEIGHTED = {"hybrid": ("ssi", "gradient"), "ssi": ("ssi",)}
 
 
@@ -62,8 +57,6 @@ class Stage2Recipe(CommonConfig):
         anchor_weight: weight of the absolute error without alignment. Both of the paper's losses
             leave scale, shift and sign of the output free; the autoencoder's decoder ties them
             to [-1, 1], a new head needs this. 0 is the paper.
-        prior_rate: share of the learning rate for a ``DepthPrior``, of which its encoder has a fifth;
-            its depthwise filters and the statistics of its normalisations stay. 0, the paper, freezes it.
         resolution: (height, width) whose area images have at inference; ``data.size`` when None.
             It may be larger: random zoom crops magnify what the network sees in training.
     """
@@ -77,7 +70,6 @@ class Stage2Recipe(CommonConfig):
     temperature: float = 2.0
     relative_weight: float = 0.0
     anchor_weight: float = 0.0
-    prior_rate: float = 0.0
     resolution: tuple[int, int] | None = None
 
 
@@ -104,33 +96,12 @@ class Stage2Objective(ModelObjective):
             config, model.unet, autoencoder, model.prior, head, model.prompt, history
         )
         # A stem stands in the place of an encoder that has no decoder to agree with: it learns too.
-        learns_stem = isinstance(autoencoder, ImageStem)
-        self._learns_input = learns_stem or bool(recipe.prior_rate)
-        if not learns_stem:
-            self.freeze(autoencoder)
-        self._prepare_prior(model.prior)
+        self._learns_input = isinstance(autoencoder, ImageStem)
+        frozen = (None if self._learns_input else autoencoder, model.prior)
+        self.freeze(*(part for part in frozen if part is not None))
         if self.model.head is not None:  # it reads the blocks; the UNet's own output is not used
             self.freeze(self.model.unet.conv_norm_out, self.model.unet.conv_out)
         self._weighting = DynamicWeightAverage(_WEIGHTED[recipe.losses], recipe.temperature)
-
-    def _prepare_prior(self, prior: nn.Module | None) -> None:
-        if not self._recipe.prior_rate:
-            self.freeze(*(part for part in (prior,) if part is not None))
-        elif isinstance(prior, DepthPrior):
-            self.keep_statistics(prior)
-            self.freeze(*depthwise_convolutions(prior.encoder))
-        else:
-            raise ConfigError(
-                f"prior_rate: {self._recipe.prior_rate}, but {self._recipe.model} has no prior of "
-                "training.prior that could learn: set it to 0"
-            )
-
-    def rate_scale(self, parameter_name: str) -> float:
-        """The prior learns slower, its encoder most of all."""
-        if not parameter_name.startswith("model.prior."):
-            return 1.0
-        of_encoder = parameter_name.startswith("model.prior.encoder.")
-        return self._recipe.prior_rate * (_ENCODER_RATE if of_encoder else 1.0)
 
     def counts(self, batch: Batch) -> Counts:
         """The valid pixels, the pairs of them that have a gradient, those with a relative error."""

@@ -118,7 +118,7 @@ def test_stage2_trains_the_prior_where_it_is_given_a_rate(shards):
     assert all(torch.equal(before[name], buffer) for name, buffer in prior.named_buffers())
     rates = {name: objective.rate_scale(name) for name, _ in objective.named_parameters()}
     assert set(rates.values()) == {0.1, 0.5, 1.0}
-    assert rates["model.prior.encoder.stem.1.weight"] == 0.1
+    assert rates["model.prior.encoder.stem.0.weight"] == 0.1
     assert rates["model.prior.disparity.weight"] == 0.5
     with pytest.raises(ConfigError, match="no prior of training.prior"):
         Stage2Objective(dataclasses.replace(recipe, model="random:tiny"))
