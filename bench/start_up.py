@@ -96,7 +96,7 @@ def table(found: dict[str, list[Figures]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Measure; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="d3epth-tiny")
+    parser.add_argument("--model", default="d3epth-lite")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engines", nargs="+", default=["torch", "onnxruntime"])
     parser.add_argument("--json", type=Path, metavar="FILE")

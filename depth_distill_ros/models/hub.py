@@ -11,7 +11,7 @@ from pathlib import Path
 from depth_distill_ros.errors import ModelError
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
-DEFAULT_MODEL = "d3epth-tiny"
+DEFAULT_MODEL = "d3epth-lite"
 PATTERNS = ("*.json", "*.safetensors", "README.md", "tokenizer/merges.txt")
 """Files of a model on the Hub: ours, and a diffusers pipeline's."""
 

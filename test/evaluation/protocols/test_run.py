@@ -16,6 +16,7 @@ from depth_distill_ros.evaluation.protocols import measurement as measuring
 from depth_distill_ros.evaluation.protocols.dataset import open_benchmark
 from depth_distill_ros.evaluation.protocols.definition import FOLDER, load_definition
 from depth_distill_ros.evaluation.protocols.predictors import SavedPredictions
+from depth_distill_ros.models.hub import DEFAULT_MODEL
 
 NUMBER = r"(\d+\.\d+)"
 
@@ -122,7 +123,7 @@ def test_the_bundled_model_is_measured_at_its_own_resolution(evaluate, benchmark
         "--resolution", "model",
     )  # fmt: skip
     assert status == 0, errors
-    assert "model d3epth-tiny · checkpoint " in printed
+    assert f"model {DEFAULT_MODEL} · checkpoint " in printed
     assert "input native, network at 224x288 in area" in printed
 
 
