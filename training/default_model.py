@@ -125,8 +125,9 @@ tags: [depth-estimation, ros2, robotics]
     python -m training.scenes.fetch
     python -m training.default_model --model {name} --tier {tier} --install
 
-from {plan.data}, by the recipes `config/training/{plan.recipes}_*.yaml`. No photograph with depth was
-used; the teacher was trained from the same scenes.
+from {plan.data},
+by the recipes `config/training/{plan.recipes}_*.yaml`. No photograph with depth was used; the
+teacher was trained from the same scenes.
 
 ## Licences
 
@@ -146,7 +147,8 @@ the images of a row, then over rows.
 ## Limits
 
 Disparity is known up to scale and shift only. Images are resized to about {width}×{height} pixels and
-the output has half of that. {plan.limits}
+the output has half of that.
+{plan.limits}
 """
 
 
