@@ -32,6 +32,7 @@ from depth_distill_ros.inference.onnx_engine import OnnxEngine
 from depth_distill_ros.inference.onnx_streams import DeviceStreams
 from depth_distill_ros.inference.torch_engine import TorchEngine
 from depth_distill_ros.models.depth_model import DepthModel
+from depth_distill_ros.models.hub import DEFAULT_MODEL
 
 MODEL = "d3epth-tiny-stream"
 SIZES = [(480, 640), (640, 360), (352, 1216)]
@@ -87,6 +88,15 @@ def test_images_of_three_sizes(by_torch, by_onnx, frames, size):
         assert found.disparity.dtype == np.float32 and found.disparity.shape == size
         assert expected.disparity.std() > 0.05
         assert error(found.disparity, expected.disparity) < TOLERANCE["fp32"]
+
+
+def test_the_default_in_half_precision_at_three_sizes(frames, tmp_path):
+    arguments = ["export", DEFAULT_MODEL, "--precision", "fp16", "--output", str(tmp_path / "one")]
+    assert cli.main(arguments) == 0
+    engine = OnnxEngine(tmp_path / "one")
+    reference = TorchEngine(DepthModel.from_pretrained(DEFAULT_MODEL), "cpu")
+    images = [cv2.resize(rgb, size[::-1]) for rgb, size in zip(frames, SIZES, strict=False)]
+    assert largest_error(engine, reference, images) < TOLERANCE["fp16"]
 
 
 def test_streams_of_two_cameras_with_gaps_and_another_window(by_torch, by_onnx, frames):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from pathlib import Path
 
@@ -94,34 +93,6 @@ def test_stage2_gradients_flow_through_the_frozen_decoder(shards):
     named = objective.model.unet.named_parameters()
     convolutions = [p for name, p in named if "resnets" in name and "conv" in name]
     assert len(convolutions) > 30 and all(p.grad.abs().sum() > 0 for p in convolutions)
-
-
-def test_stage2_trains_the_prior_where_it_is_given_a_rate(shards):
-    from training.config import DataConfig, RunConfig
-    from training.data.batches import StepBatches
-    from training.data.shards import Shards
-    from training.stage2 import Stage2Objective, Stage2Recipe
-
-    data = DataConfig(folder=str(shards), size=(32, 64))
-    run = RunConfig(output="unused", batch_size=2)
-    recipe = Stage2Recipe(run=run, data=data, model="random:tiny-prior", prior_rate=0.5)
-    objective = Stage2Objective(recipe).train()
-    prior = objective.model.prior
-    before = {name: buffer.clone() for name, buffer in prior.named_buffers()}
-    batch = StepBatches(Shards(shards), data, run)[0].tensors
-    generators = [torch.Generator().manual_seed(0)] * 2
-    objective(batch, generators, objective.counts(batch))["loss"].backward()
-    for name, values in prior.named_parameters():
-        depthwise = name.startswith("encoder.") and values.dim() == 4 and values.shape[1] == 1
-        assert (values.grad is None) == depthwise, name
-        assert depthwise or values.grad.abs().sum() > 0, name
-    assert all(torch.equal(before[name], buffer) for name, buffer in prior.named_buffers())
-    rates = {name: objective.rate_scale(name) for name, _ in objective.named_parameters()}
-    assert set(rates.values()) == {0.1, 0.5, 1.0}
-    assert rates["model.prior.encoder.stem.0.weight"] == 0.1
-    assert rates["model.prior.disparity.weight"] == 0.5
-    with pytest.raises(ConfigError, match="no prior of training.prior"):
-        Stage2Objective(dataclasses.replace(recipe, model="random:tiny"))
 
 
 def test_a_depth_map_inside_out_is_not_rewarded_by_the_alignment(shards):

@@ -16,7 +16,8 @@ from depth_distill_ros.evaluation.protocols import measurement as measuring
 from depth_distill_ros.evaluation.protocols.dataset import open_benchmark
 from depth_distill_ros.evaluation.protocols.definition import FOLDER, load_definition
 from depth_distill_ros.evaluation.protocols.predictors import SavedPredictions
-from depth_distill_ros.models.hub import DEFAULT_MODEL
+from depth_distill_ros.models.hub import DEFAULT_MODEL, WEIGHTS_FOLDER
+from depth_distill_ros.models.model_config import read_config
 
 NUMBER = r"(\d+\.\d+)"
 
@@ -124,7 +125,8 @@ def test_the_bundled_model_is_measured_at_its_own_resolution(evaluate, benchmark
     )  # fmt: skip
     assert status == 0, errors
     assert f"model {DEFAULT_MODEL} · checkpoint " in printed
-    assert "input native, network at 224x288 in area" in printed
+    height, width = read_config(WEIGHTS_FOLDER / DEFAULT_MODEL).resolution
+    assert f"input native, network at {height}x{width} in area" in printed
 
 
 class Stops(SavedPredictions):
