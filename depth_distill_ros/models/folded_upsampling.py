@@ -41,9 +41,8 @@ class UpsampledConv(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (B, C', 2h, 2w)."""
         height, width = x.shape[-2:]
-        phases = self.phases(x).unflatten(
-            1, (2, 2, -1)
-        )  # of (h + 1, w + 1): row i sees i - 1 and i
+        # Maps of (h + 1, w + 1), whose row i sees rows i - 1 and i.
+        phases = self.phases(x).unflatten(1, (2, 2, -1))
         even, odd = (
             torch.stack(
                 [phases[:, p, q, :, p : p + height, q : q + width] for q in range(2)], dim=-1

@@ -72,12 +72,11 @@ class FoldedModel(nn.Module):
         In float16 a `DepthPrior` stays in float32: rounding its weights, or the image that it sees, moves
         single pixels of a disparity by 1.5 % of the largest; rounding all that follows by 0.02 %.
         """
-        whole = (
-            self.prior if dtype == torch.float16 and isinstance(self.prior, DepthPrior) else None
-        )
-        self.prior = None if whole else self.prior
+        prior = self.prior
+        if dtype == torch.float16 and isinstance(prior, DepthPrior):
+            self.prior = None
         self.to(dtype)
-        self.prior = whole or self.prior
+        self.prior = prior
         return self
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
