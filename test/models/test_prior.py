@@ -55,6 +55,27 @@ def test_the_encoder_in_all_its_sizes(size, channels, blocks):
         assert prior(torch.zeros(1, 3, 32, 64))[0].shape == (1, 1, 16, 32)
 
 
+def test_two_scales_are_the_mean_of_two_looks():
+    prior = DepthPrior().eval()
+    images = torch.rand(2, 3, 64, 128) * 2 - 1
+    with torch.inference_mode():
+        fine, features = prior(images)
+        coarse, _ = prior(F.avg_pool2d(images, 2))  # what bilinear halving is
+        prior.register_to_config(two_scales=True)
+        both, same = prior(images)
+    wide = F.interpolate(standardise(coarse), (32, 64), mode="bilinear")
+    assert torch.allclose(both, (standardise(fine) + wide) / 2, atol=1e-6)
+    assert torch.equal(same, features)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 96), (96, 160)])
+def test_two_scales_of_sides_that_have_no_half(size):
+    prior = DepthPrior(two_scales=True).eval()
+    with torch.inference_mode():
+        disparity = prior(torch.rand(1, 3, *size) * 2 - 1)[0]
+    assert disparity.shape == (1, 1, size[0] // 2, size[1] // 2) and disparity.isfinite().all()
+
+
 def test_an_unknown_size_is_refused():
     with pytest.raises(ModelError, match="lite9.*lite0, lite1, lite2"):
         EfficientNetLite("lite9")

@@ -9,6 +9,7 @@ from depth_distill_ros.errors import DataError
 from depth_distill_ros.models.components import save_component
 from depth_distill_ros.models.prior import DepthPrior
 from training.config import DataConfig, RunConfig
+from training.latents import load_prior
 from training.prior import PriorObjective, PriorRecipe
 
 
@@ -28,6 +29,15 @@ def test_goes_on_from_a_trained_prior(tmp_path):
     assert "encoder.stages.1.0.layers.0.weight" in learns
     assert "encoder.stages.0.0.layers.0.weight" not in learns
     assert all(name in learns for name, _ in prior.named_parameters() if "encoder" not in name)
+
+
+def test_looks_at_one_scale_until_it_is_trained(tmp_path):
+    save_component(DepthPrior((8, 16, 24, 32, 40), two_scales=True), tmp_path / "start")
+    objective = objective_from(str(tmp_path / "start"), two_scales=True)
+    assert not objective.prior.config.two_scales
+    objective.save_model(tmp_path / "model")
+    assert load_prior(str(tmp_path / "model")).config.two_scales
+    assert not objective.prior.config.two_scales
 
 
 def test_goes_on_only_from_a_prior_that_it_trains(tmp_path):
