@@ -36,6 +36,8 @@ def mixture(kinds: tuple[str, ...] | None = None) -> tuple[list[str], list[float
         family, _, member = name.partition("/")
         share = _family(family).KINDS[member] if member else 1.0
         weights.append(MIXTURE[family] * share)
+    if not sum(weights):  # kinds that no mixture holds, asked for by name
+        weights = [1.0] * len(weights)
     return names, [weight / sum(weights) for weight in weights]
 
 

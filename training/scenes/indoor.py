@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.scenes.aisles import fill_aisles
-from training.scenes.camera import orientation, random_height, random_tan
+from training.scenes.camera import looking_at, orientation, random_height, random_tan
 from training.scenes.furnish import Furnisher
 from training.scenes.mesh import Material, box, quad
 from training.scenes.palette import Palette
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 KINDS = {
     "living": 0.27, "office": 0.19, "kitchen": 0.14, "mixed": 0.18,
     "corridor": 0.08, "bath": 0.05, "store": 0.09,
+    "closeup": 0.0,  # a piece of furniture that fills the view: only where it is asked for
 }  # fmt: skip
+CLOSEUP_ROOMS = ("living", "office", "kitchen", "mixed")
 WALL_ROLES = {
     "living": ["against_wall"], "office": ["against_wall"], "kitchen": ["kitchen"],
     "mixed": ["against_wall", "freestanding"], "corridor": ["against_wall"],
@@ -40,18 +42,20 @@ def indoor(assets: Assets, seed: int, kind: str | None = None) -> Scene:
     """Build one furnished room; the same seed gives the same scene."""
     rng = np.random.default_rng(seed)
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    style = str(rng.choice(CLOSEUP_ROOMS)) if kind == "closeup" else kind
+    camera = _close_camera if kind == "closeup" else _camera
     builder, palette = SceneBuilder(assets, rng), Palette(assets, rng)
-    room = random_room(kind, palette)
+    room = random_room(style, palette)
     fills = raise_walls(room, builder, palette)
-    _furnish(kind, room, builder, palette)
-    lighting, sky = light_and_sky(kind, room, builder, palette, fills)
+    _furnish(style, room, builder, palette)
+    lighting, sky = light_and_sky(style, room, builder, palette, fills)
     scene = Scene(
         builder.build(),
         f"indoor/{kind}",
         seed,
         lighting,
         sky,
-        lambda r: _camera(scene, room, r),
+        lambda r: camera(scene, room, r),
         np.array(builder.obstacles).reshape(-1, 6),
         near_limit=0.3,
     )
@@ -178,3 +182,23 @@ def _camera(scene: Scene, room: Room, rng: np.random.Generator) -> CameraPose:
     if rng.random() < 0.05:
         pitch = rng.uniform(-1.3, -0.6)
     return CameraPose(eye, orientation(yaw, pitch, rng.normal(0, 0.05)), random_tan(rng))
+
+
+def _close_camera(scene: Scene, room: Room, rng: np.random.Generator) -> CameraPose:
+    """A camera that looks at a piece of furniture from once to twice its size."""
+    things = scene.obstacles[np.isfinite(scene.obstacles).all(axis=1)]
+    things = things[things[:, 5] - np.maximum(things[:, 4], 0) > 0.35]
+    for _ in range(60):
+        if not len(things):
+            break
+        x, z, half_x, half_z, bottom, top = things[rng.integers(len(things))]
+        size = max(2 * half_x, 2 * half_z, top - bottom)
+        reach, turn = size * rng.uniform(0.9, 2.0), rng.uniform(0, 2 * math.pi)
+        height = float(np.clip(rng.uniform(bottom, top + 0.8), 0.2, room.height - 0.2))
+        eye = np.array([x + reach * math.sin(turn), height, z + reach * math.cos(turn)])
+        walls = np.array([room.width, room.depth]) / 2 - 0.2
+        if np.all(np.abs(eye[[0, 2]]) < walls) and not scene.is_inside_object(eye, 0.15):
+            middle = np.array([x, rng.uniform(bottom, top), z])
+            middle += rng.normal(0, 0.15 * size, 3)
+            return CameraPose(eye, looking_at(eye, middle, rng.normal(0, 0.05)), random_tan(rng))
+    return _camera(scene, room, rng)

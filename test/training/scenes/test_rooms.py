@@ -46,6 +46,18 @@ def test_cameras_stand_in_no_object(assets):
         assert sum(inside) <= 1  # a crowded room may have no better place
 
 
+def test_close_views_look_at_furniture(assets):
+    """Something solid lies along the optical axis within what twice its size allows."""
+    for seed in range(6):
+        scene = build_scene(assets, "indoor/closeup", seed)
+        rng = np.random.default_rng(seed)
+        things = scene.obstacles[np.isfinite(scene.obstacles).all(axis=1)]
+        largest = max(2 * things[:, 2:4].max(), (things[:, 5] - things[:, 4]).max())
+        pose = scene.sample_camera(rng)
+        ahead = [pose.eye - d * pose.rotation[:, 2] for d in np.arange(0.1, 2 * largest, 0.05)]
+        assert any(scene.is_inside_object(point, 0.3) for point in ahead)
+
+
 @pytest.mark.parametrize("wall", range(4))
 def test_no_gap_at_an_open_door(wall, assets, renderer):
     grey = Material(colour=(0.5, 0.5, 0.5))
@@ -136,6 +148,8 @@ def test_mixture_of_kinds():
     assert sum(weights) == pytest.approx(1) and weights[0] > weights[1] > weights[2]
     names, weights = mixture(("tabletop/bin", "tabletop/table"))
     assert weights[0] < weights[1]
+    assert mixture(("indoor/closeup",)) == (["indoor/closeup"], [1.0])  # by name only
+    assert mixture(("indoor/closeup", "indoor/office"))[1] == [0.0, 1.0]
     for wrong in ("lunar", "indoor/submarine"):
         with pytest.raises(DataError, match="unknown kind"):
             mixture((wrong,))
