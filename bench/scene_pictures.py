@@ -4,7 +4,7 @@
     python -m bench.scene_pictures --worst 4 --of 100 --output failures.jpg
 
 The first shows the named scenes (kind:seed), the second those of a hundred scenes of all kinds in which the model errs
-most. Predictions are fitted to 1/depth and share the colour scale of the truth; the sky is black in both, as it has no depth.
+most. Predictions are fitted to 1/depth where it is known and share the colour scale of the truth, in which the sky is black.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from depth_distill_ros.errors import ConfigError, UserError, refuse
 from depth_distill_ros.evaluation.benchmarks import DEPTH_RANGE, depth_errors
 from depth_distill_ros.evaluation.metrics import align_to_depth, valid_depth
 from depth_distill_ros.geometry.colour import colourise
+from depth_distill_ros.inference.alignment import align_affine
 from depth_distill_ros.inference.estimator import DepthEstimator
 from training.scenes.assets import load_assets
 from training.scenes.catalogue import all_kinds, mixture
@@ -36,11 +37,11 @@ FIRST_SEED = 500
 
 @dataclass(frozen=True)
 class Shown:
-    """A view with what a model makes of it: aligned depth (H, W) in metres and its AbsRel."""
+    """A view with what a model makes of it: disparity (H, W), aligned, in 1/m, and its AbsRel."""
 
     label: str
     frame: Frame
-    depth: np.ndarray
+    disparity: np.ndarray
     abs_rel: float
 
 
@@ -96,18 +97,18 @@ def predictions(scenes: Sequence[tuple[str, int]], model: str | None, tier: str)
             disparity = estimator(frame.rgb).disparity
             known = valid_depth(frame.depth, DEPTH_RANGE)
             truth = frame.depth[known]
-            depth = np.full(frame.depth.shape, np.inf)
-            depth[known] = align_to_depth(disparity[known], truth, "disparity", DEPTH_RANGE)
-            error = depth_errors(depth[known], truth).abs_rel
-            yield Shown(f"{kind}:{seed}", frame, depth, error)
+            scale, shift = align_affine(disparity[known], 1 / truth)
+            depth = align_to_depth(disparity[known], truth, "disparity", DEPTH_RANGE)
+            error = depth_errors(depth, truth).abs_rel
+            yield Shown(f"{kind}:{seed}", frame, scale * disparity + shift, error)
 
 
 def row(view: Shown) -> np.ndarray:
     """Image, truth and prediction side by side, uint8 RGB (H, 3 W, 3)."""
-    known = np.isfinite(view.depth)
-    truth = np.where(known, 1 / np.maximum(view.frame.depth, 1e-3), 0)
-    low, high = np.quantile(truth[known], (0.01, 0.99))
-    maps = [colourise(m, low, high) for m in (truth, 1 / view.depth)]
+    depth = view.frame.depth
+    truth = np.where(depth > 0, 1 / np.maximum(depth, 1e-3), 0)
+    low, high = np.quantile(truth, (0.01, 0.99))
+    maps = [colourise(m, low, high) for m in (truth, view.disparity)]
     picture = np.ascontiguousarray(np.hstack([view.frame.rgb, *maps]))
     cv2.rectangle(picture, (0, 0), (10 * len(view.label) + 12, 22), (0, 0, 0), cv2.FILLED)
     font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
