@@ -58,12 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         scenes = [named(s) for s in options.scenes] if options.scenes else every_kind(options.of)
+        if options.output.suffix not in (".jpg", ".png"):
+            raise ConfigError(f"--output {options.output}: give a file that ends in .jpg or .png")
         shown = list(predictions(scenes, options.model, options.tier))
+        if options.worst:
+            shown = sorted(shown, key=lambda s: -s.abs_rel)[: options.worst]
+        if not shown:
+            raise ConfigError("none of these scenes has a useful view: try other seeds")
     except UserError as error:
         return refuse(error)
-    if options.worst:
-        shown = sorted(shown, key=lambda s: -s.abs_rel)[: options.worst]
-    picture = np.vstack([row(s) for s in shown])
+    picture = np.vstack([row(view) for view in shown])
     code = cv2.imencode(options.output.suffix, picture[..., ::-1])[1]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     replace_file(options.output, lambda file: file.write(code.tobytes()))

@@ -113,7 +113,7 @@ class PriorObjective(Objective):
         return {"loss": loss, "affine": affine, "relative": relative}
 
     def save_model(self, folder: Path) -> None:
-        """Save the prior as a diffusers folder."""
+        """Save the prior as a diffusers folder; how many scales it looks at is for its users."""
         self.prior.register_to_config(two_scales=self._recipe.two_scales)
         save_component(self.prior, folder)
         self.prior.register_to_config(two_scales=False)

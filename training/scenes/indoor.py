@@ -185,7 +185,8 @@ def _camera(scene: Scene, room: Room, rng: np.random.Generator) -> CameraPose:
 
 
 def _close_camera(scene: Scene, room: Room, rng: np.random.Generator) -> CameraPose:
-    """A camera that looks at a piece of furniture from once to twice its size."""
+    """A camera that looks at a piece of furniture from once to twice its size, as far as walls allow;
+    any other where that finds no place."""
     things = scene.obstacles[np.isfinite(scene.obstacles).all(axis=1)]
     things = things[things[:, 5] - np.maximum(things[:, 4], 0) > 0.35]
     for _ in range(60):
