@@ -16,6 +16,7 @@ from training.data.open import open_feeds
 from training.interruption import Interrupted
 from training.latent_cache import feeds_of
 from training.objective import Objective
+from training.precision import suited
 from training.processes import process_state
 from training.trainer import train
 
@@ -43,6 +44,12 @@ def run_command(
     settings, resume = parse_recipe(recipe, description, arguments)
     try:
         state = process_state()
+        asked, settings = settings, suited(settings, state.device.type)
+        if settings != asked and state.is_main_process:
+            print(
+                "this CPU has no arithmetic for bfloat16, which is many times slower without: "
+                "training in float32"
+            )
         with state.main_process_first():  # it may render
             feeds = open_feeds(settings.data)
         objective = build(settings)

@@ -116,7 +116,8 @@ class RunConfig:
             full. 0 is the whole share of a process. It changes memory and speed, not the result.
         seed: of every random draw; each is a function of the seed and the step alone, so a
             resumed run continues as if it had never stopped.
-        mixed_precision: "no", "bf16" or "fp16".
+        mixed_precision: "no", "bf16" or "fp16". A CPU without arithmetic for bfloat16 takes "no"
+            in its place (``training.precision``).
         save_every: steps between checkpoints (the last step is always saved).
         log_every: steps between TensorBoard entries.
         workers: loader processes; 0 loads in the training process.

@@ -25,6 +25,7 @@ from training.config import CommonConfig, parse_recipe
 from training.data.open import open_feeds
 from training.latent_cache import feeds_of
 from training.memory import BUDGET, GIB, MemoryUse, measure, peak_resident, reset_peak, resident
+from training.precision import suited
 from training.processes import Processes, process_state
 from training.timing import PHASES, recording
 from training.trainer import trial_steps
@@ -194,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recipe, _ = parse_recipe(
             recipe_class(command), __doc__, ["--config", str(options.recipe), *overrides]
         )
+        recipe = suited(recipe, process_state().device.type)
         result = profile(command, recipe, options.steps, options.warmup)
     except UserError as error:
         return refuse(error)
