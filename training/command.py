@@ -47,8 +47,7 @@ def run_command(
         asked, settings = settings, suited(settings, state.device.type)
         if settings != asked and state.is_main_process:
             print(
-                "this CPU has no arithmetic for bfloat16, which is many times slower without: "
-                "training in float32"
+                "this CPU has no arithmetic for bfloat16: training in float32, which is faster here"
             )
         with state.main_process_first():  # it may render
             feeds = open_feeds(settings.data)

@@ -145,8 +145,8 @@ def test_a_step_with_a_memory(stream_model):
     arguments = noise(2, 3, 64, 96).double(), intervals, memory
     expected, entries = model.step(*arguments)
     found, kept = folded.step(*arguments)
-    assert relative_error(found, expected) < TOLERANCE
-    assert max(map(relative_error, kept, entries)) < TOLERANCE
+    assert relative_error(found, expected) < 1e-12
+    assert max(map(relative_error, kept, entries)) < 1e-12
 
 
 @torch.inference_mode()

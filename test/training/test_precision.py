@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from training import precision, prior
 from training.config import CommonConfig, RunConfig, SpeedConfig
@@ -39,16 +38,17 @@ def test_only_bfloat16_is_given_up(old_cpu, mixed, frozen, mixed_there, frozen_t
     assert precision.suited(asked, "cuda") == asked
 
 
-def test_gpus_keep_what_the_recipe_asks_for():
+def test_gpus_are_not_asked():
     assert precision.has_bfloat16("cuda")
-    assert precision.suited(recipe("bf16"), "cuda").run.mixed_precision == "bf16"
 
 
 def test_a_cpu_is_asked_for_its_instructions():
-    vectors = torch.backends.cpu.get_cpu_capability()
-    if vectors not in ("AVX512", "AVX2"):
-        pytest.skip(f"not known of {vectors}")
-    assert precision.has_bfloat16("cpu") == (vectors == "AVX512")
+    known = Path("/proc/cpuinfo")
+    flags = known.read_text().split() if known.is_file() else []
+    if "avx2" not in flags:
+        pytest.skip("no x86 of the last ten years, or no Linux")
+    able = any(flag in flags for flag in ("avx512bw", "avx_ne_convert"))
+    assert precision.has_bfloat16("cpu") == able
 
 
 def test_a_command_says_what_it_does_instead(old_cpu, shards, tmp_path, capsys):
