@@ -62,8 +62,11 @@ PLANS = {
             Scenes("scenes", 9600, 1_000_000),
             Scenes("more_scenes", 6000, 3_000_000),
             Scenes("wide_scenes", 2400, 2_000_000, (416, 128), ("outdoor",)),
+            Scenes("close_scenes", 2000, 5_000_000, kinds=("indoor/closeup",)),
+            Scenes("large_scenes", 6000, 4_000_000, (384, 288)),
         ),
         steps=(
+            ("prior_start", prior.main),
             ("prior", prior.main),
             ("teacher", teacher.main),
             ("stage1", stage1.main),
@@ -74,7 +77,10 @@ PLANS = {
             "The bundled default of `depth_distill_ros`: a D³epth student (two-stage distillation, "
             "one UNet\nstep, image stem, DPT head) with a data-driven prior in front."
         ),
-        data="18,000 rendered images (indoor, outdoor, table-top; 2,400 of them as wide as a car's view)",
+        data=(
+            "26,000 rendered images (indoor, outdoor, table-top; 2,400 of them as wide as a car's view, "
+            "2,000 of\nfurniture close by, 6,000 of 384×288 pixels)"
+        ),
         encoder="lite2",
         limits=(
             "Boundaries are softer than the image's and what is thinner than about three pixels of the "

@@ -31,6 +31,7 @@ WHOLE_NAMES = {
     "apdepth_stage1": "apdepth",
     "apdepth_stage2": "apdepth",
     "tiny_apdepth_stage2": "apdepth",
+    "lite_prior_start": "prior",
     "tiny_stream_second": "stream",
     "tiny_video": "video_stage1",
     **{
