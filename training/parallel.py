@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -19,6 +22,8 @@ def run_in_processes(
 ) -> None:
     """Run ``function(*call)`` for every call; what one of them raises is raised here.
 
+    The processes end with this one, even when it is killed.
+
     Args:
         function: of a module, as the processes are spawned.
         calls: arguments of each call.
@@ -30,7 +35,8 @@ def run_in_processes(
     """
     context = multiprocessing.get_context("spawn")
     ticks = context.Queue()
-    pool = ProcessPoolExecutor(min(workers, len(calls)), context, start, (argument, ticks))
+    given = (start, argument, ticks)
+    pool = ProcessPoolExecutor(min(workers, len(calls)), context, _begin, given)
     try:
         pending = {pool.submit(function, *call) for call in calls}
         while pending:
@@ -46,3 +52,17 @@ def run_in_processes(
             tick(ticks.get())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin(start: Callable[[Any, Any], None], argument: Any, ticks: Any) -> None:
+    """What each process does first."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    start(argument, ticks)
+
+
+def _end_with_parent() -> None:
+    """End this process once its parent has: a pool's processes would wait for calls forever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in processes of a pool"
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
