@@ -9,12 +9,15 @@ stopped and started again.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from depth_distill_ros.errors import ConfigError
 from depth_distill_ros.evaluation.benchmarks import (
     ALIGNMENT,
     Benchmark,
@@ -28,7 +31,7 @@ from depth_distill_ros.inference.estimator import DepthEstimator
 from depth_distill_ros.models.depth_model import DepthModel
 from depth_distill_ros.models.hub import DEFAULT_MODEL, WEIGHTS_FOLDER
 from training.bundled import maker_parser, run_maker
-from training.model_plans import PLANS, Plan, Scenes
+from training.model_plans import PLANS, Plan, Scenes, Train
 
 UNSEEN = Scenes("unseen", 480, 9_000_000)
 """Rendered images to evaluate on."""
@@ -39,21 +42,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = maker_parser(__doc__)
     parser.add_argument("--model", choices=PLANS, default=DEFAULT_MODEL, help="which to make")
     parser.add_argument("--recipes", type=Path, default=Path("config/training"))
+    parser.add_argument(
+        "--processes", type=int, default=1, help="of a training: as many as there are cores or GPUs"
+    )
     return run_maker(parser, make_model, arguments)
 
 
 def make_model(options: argparse.Namespace) -> int:
     """Render, train, evaluate, write; returns the exit status."""
+    if options.processes < 1:
+        raise ConfigError(f"--processes {options.processes}: give 1 or more")
     plan = PLANS[options.model]
     for scenes in (*plan.scenes, UNSEEN):
         render(plan.runs / scenes.folder, scenes, options)
     for step, train in plan.steps:
         recipe = options.recipes / f"{plan.recipes}_{step}.yaml"
-        status = train(["--config", str(recipe), "--resume"])
+        status = run_training(train, ["--config", str(recipe), "--resume"], options.processes)
         if status:
             return status
     print(f"{options.model}: {write_model(options.model, plan, options)}")
     return 0
+
+
+def run_training(train: Train, arguments: list[str], processes: int) -> int:
+    """Run a training command in this process, or in several of this machine; its exit status.
+
+    On a CPU, processes of one thread each leave less of it idle than one with a thread a core.
+    """
+    if processes == 1:
+        return train(arguments)
+    launch = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    environment = {"OMP_NUM_THREADS": str(threads)}
+    if not torch.cuda.is_available():
+        environment["ACCELERATE_USE_CPU"] = "true"
+    command = [sys.executable, "-m", *launch, "-m", train.__module__, *arguments]
+    return subprocess.run(command, env=os.environ | environment).returncode
 
 
 def render(folder: Path, scenes: Scenes, options: argparse.Namespace) -> None:

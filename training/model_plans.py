@@ -68,6 +68,7 @@ PLANS = {
         steps=(
             ("prior_start", prior.main),
             ("prior", prior.main),
+            ("prior_more", prior.main),
             ("teacher", teacher.main),
             ("stage1", stage1.main),
             ("stem", stem.main),

@@ -42,6 +42,13 @@ def test_each_step_learns_from_what_the_plan_makes(name):
     assert recipe["name"] == name
 
 
+def test_a_training_needs_a_process(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert default_model.main(["--processes", "0"]) != 0
+    assert "--processes 0: give 1 or more" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()), "nothing is rendered first"
+
+
 @pytest.mark.slow
 def test_from_nothing_to_a_model_with_a_card(tmp_path, monkeypatch, capsys):
     name = "d3epth-lite"
@@ -65,7 +72,7 @@ def test_from_nothing_to_a_model_with_a_card(tmp_path, monkeypatch, capsys):
             feed |= {"size": [32, 96]} if "size" in feed else {}
         (tmp_path / f"lite_{step}.yaml").write_text(yaml.safe_dump(recipe))
     arguments = ["--model", name, "--recipes", ".", "--tier", "procedural", "--workers", "1"]
-    assert default_model.main(arguments) == 0
+    assert default_model.main([*arguments, "--processes", "2"]) == 0
     folder = tmp_path / "runs" / "lite" / name
     assert DepthEstimator.from_pretrained(folder).name == name
     card = (folder / "README.md").read_text()

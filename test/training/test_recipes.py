@@ -32,6 +32,7 @@ WHOLE_NAMES = {
     "apdepth_stage2": "apdepth",
     "tiny_apdepth_stage2": "apdepth",
     "lite_prior_start": "prior",
+    "lite_prior_more": "prior",
     "tiny_stream_second": "stream",
     "tiny_video": "video_stage1",
     **{
