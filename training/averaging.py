@@ -22,13 +22,25 @@ def average_models(models: Sequence[DepthModel], shares: Sequence[float]) -> Dep
         shares: positive, one a model, relative to each other.
     """
     for part in ("unet", "head"):
-        _average([getattr(model, part) for model in models], shares)
+        average_networks([getattr(model, part) for model in models], shares)
     return models[0]
 
 
-def _average(networks: Sequence[nn.Module], shares: Sequence[float]) -> None:
-    tables = [dict(network.named_parameters()) for network in networks]
-    for name, parameter in tables[0].items():
-        found = [(t[name], s) for t, s in zip(tables, shares, strict=True) if name in t]
+@torch.no_grad()
+def average_networks(networks: Sequence[nn.Module], shares: Sequence[float]) -> None:
+    """Give the first network the average of all weights and running statistics.
+
+    Args:
+        networks: the first has all the weights; what others lack is the average of those that
+            have it.
+        shares: positive, one a network, relative to each other.
+    """
+    tables = [network.state_dict() for network in networks]
+    for name, tensor in tables[0].items():
+        if not tensor.is_floating_point():
+            continue  # a counter of batches
+        found = [
+            (t[name].to(tensor.device), s) for t, s in zip(tables, shares, strict=True) if name in t
+        ]
         total = sum(share for _, share in found)
-        parameter.copy_(sum(value.double() * (share / total) for value, share in found))
+        tensor.copy_(sum(value.double() * (share / total) for value, share in found))

@@ -6,6 +6,7 @@ ApDepth (section 3.2) takes a large pretrained network for this; ours is trained
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from torch import nn
 from depth_distill_ros.errors import DataError
 from depth_distill_ros.models.components import save_component
 from depth_distill_ros.models.prior import DepthPrior, EfficientNetLite
+from training.averaging import average_networks
 from training.command import run_command
 from training.config import CommonConfig
 from training.data.views import Batch
@@ -51,6 +53,9 @@ class PriorRecipe(CommonConfig):
         gradient_weight: weight of the multi-scale gradient matching.
         relative_weight: weight of the relative error of depth after alignment, in which what is
             far counts as much as what is near.
+        average: folders of priors that were trained on from the same start as this one: what is
+            saved is the average of their weights and this one's, each alike ("model soups",
+            Wortsman et al., 2022).
     """
 
     model: str = ""
@@ -64,6 +69,7 @@ class PriorRecipe(CommonConfig):
     trim: float = 0.1
     gradient_weight: float = 0.5
     relative_weight: float = 0.0
+    average: tuple[str, ...] = ()
 
 
 class PriorObjective(Objective):
@@ -73,6 +79,8 @@ class PriorObjective(Objective):
         super().__init__()
         torch.manual_seed(recipe.run.seed)
         self.prior = _start(recipe)
+        # In a tuple: they are neither trained nor saved with the state of the training
+        self._averaged = tuple(_of_same_layers(name, self.prior) for name in recipe.average)
         self._recipe = recipe
         encoder = self.prior.encoder
         if recipe.imagenet:
@@ -114,9 +122,10 @@ class PriorObjective(Objective):
 
     def save_model(self, folder: Path) -> None:
         """Save the prior as a diffusers folder; how many scales it looks at is for its users."""
-        self.prior.register_to_config(two_scales=self._recipe.two_scales)
-        save_component(self.prior, folder)
-        self.prior.register_to_config(two_scales=False)
+        saved = copy.deepcopy(self.prior)
+        average_networks([saved, *self._averaged], [1.0] * (1 + len(self._averaged)))
+        saved.register_to_config(two_scales=self._recipe.two_scales)
+        save_component(saved, folder)
 
 
 def _start(recipe: PriorRecipe) -> DepthPrior:
@@ -126,13 +135,27 @@ def _start(recipe: PriorRecipe) -> DepthPrior:
         if recipe.imagenet:
             load_imagenet(prior.encoder, recipe.encoder)
         return prior
-    prior = load_prior(recipe.model)
-    if not isinstance(prior, DepthPrior):
-        raise DataError(
-            f"'{recipe.model}' is no prior that this command trains: give the folder of one"
-        )
+    prior = _trained(recipe.model)
     prior.register_to_config(two_scales=False)
-    return prior.float().requires_grad_(True)
+    return prior.requires_grad_(True)
+
+
+def _trained(name: str) -> DepthPrior:
+    prior = load_prior(name)
+    if not isinstance(prior, DepthPrior):
+        raise DataError(f"'{name}' is no prior that this command trains: give the folder of one")
+    return prior.float()
+
+
+def _of_same_layers(name: str, prior: DepthPrior) -> DepthPrior:
+    """A prior to average with."""
+    other = _trained(name)
+    shapes = [{k: v.shape for k, v in p.state_dict().items()} for p in (prior, other)]
+    if shapes[0] != shapes[1]:
+        raise DataError(
+            f"'{name}' cannot be averaged with what is trained here: its encoder or widths are others"
+        )
+    return other
 
 
 def _at_half_size(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

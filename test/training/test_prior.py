@@ -40,6 +40,30 @@ def test_looks_at_one_scale_until_it_is_trained(tmp_path):
     assert not objective.prior.config.two_scales
 
 
+def test_saves_the_average_with_other_trainings(tmp_path):
+    for name, value in (("start", 1.0), ("other", 4.0)):
+        prior = DepthPrior((8, 16, 24, 32, 40))
+        for parameter in prior.parameters():
+            torch.nn.init.constant_(parameter, value)
+        save_component(prior, tmp_path / name)
+    start, other = str(tmp_path / "start"), str(tmp_path / "other")
+    objective = objective_from(start, average=(other, other), two_scales=True)
+    before = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
+    objective.save_model(tmp_path / "model")
+    saved = load_prior(str(tmp_path / "model"))
+    assert saved.config.two_scales
+    assert {float(p.detach().mean()) for p in saved.parameters()} == {3.0}
+    for name, tensor in objective.state_dict().items():  # the training itself can go on
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_averages_only_priors_of_the_same_layers(tmp_path):
+    save_component(DepthPrior((8, 16, 24, 32, 40)), tmp_path / "narrow")
+    save_component(DepthPrior((8, 16, 24, 32, 48)), tmp_path / "wide")
+    with pytest.raises(DataError, match="wide' cannot be averaged"):
+        objective_from(str(tmp_path / "narrow"), average=(str(tmp_path / "wide"),))
+
+
 def test_goes_on_only_from_a_prior_that_it_trains(tmp_path):
     transformers = pytest.importorskip("transformers", reason="the extra 'peers' is not installed")
     stages = ["stage1", "stage2", "stage3", "stage4"]
