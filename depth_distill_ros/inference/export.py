@@ -289,7 +289,7 @@ def _write(
                 output_names=list(outputs),
                 opset_version=OPSET,
                 external_data=_size(network) > 2**30,
-                optimize=False,  # ONNX Runtime does it as well, when it opens the graph
+                optimize=True,  # folded casts of bounds: ONNX Runtime fuses activations only then
                 verbose=False,
             )
     except ImportError as error:
