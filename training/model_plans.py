@@ -69,6 +69,7 @@ PLANS = {
             ("prior_start", prior.main),
             ("prior", prior.main),
             ("prior_more", prior.main),
+            ("prior_longer", prior.main),
             ("teacher", teacher.main),
             ("stage1", stage1.main),
             ("stem", stem.main),

@@ -34,6 +34,7 @@ def test_each_step_learns_from_what_the_plan_makes(name):
         feeds = recipe["data"].get("mix") or [recipe["data"]]
         assert {feed["folder"] for feed in feeds} <= made
         parts = [recipe.get(key, "") for key in ("model", "teacher", "prior", "autoencoder")]
+        parts += recipe.get("average", [])
         for part in (Path(part) for part in parts if part.startswith("runs/")):
             assert part.name == "model" and part.parent.name in dict(plan.steps)
             made_before = [s for s, _ in plan.steps].index(part.parent.name)

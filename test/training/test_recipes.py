@@ -33,6 +33,7 @@ WHOLE_NAMES = {
     "tiny_apdepth_stage2": "apdepth",
     "lite_prior_start": "prior",
     "lite_prior_more": "prior",
+    "lite_prior_longer": "prior",
     "tiny_stream_second": "stream",
     "tiny_video": "video_stage1",
     **{
