@@ -165,7 +165,8 @@ class ShardCache:
                     if received != size
                     else "its SHA-256 is not the one in the index"
                 )
-            os.replace(partial, path)
+            with self._lock(".room"):  # who counts must not find it under neither name
+                os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
 

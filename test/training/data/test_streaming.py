@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import http.server
 import json
 import pickle
@@ -148,6 +149,29 @@ def test_a_cache_stays_within_its_size(packed, server, tmp_path):
             assert held <= room * 1e9
     asked = [path for path in server.requests if path.endswith(".tar")]
     assert 12 >= len(asked) > 6  # each at most once an epoch, and not all were kept
+
+
+def test_no_shard_changes_its_name_while_another_counts_them(packed, server, tmp_path):
+    cache = ShardCache(tmp_path, server.url, limit=10**9)
+    path = packed / "shard-00000.tar"
+    data = path.read_bytes()
+    arguments = (path.name, len(data), hashlib.sha256(data).hexdigest())
+    counting = cache._lock(".room")
+    reserve = cache._reserve
+
+    def reserve_then_count(*needed) -> None:
+        reserve(*needed)
+        counting.__enter__()
+
+    cache._reserve = reserve_then_count
+    thread = threading.Thread(target=cache.fetch, args=arguments)
+    thread.start()
+    thread.join(timeout=1)
+    names = {path.suffix for path in tmp_path.iterdir()}
+    counting.__exit__(None, None, None)
+    thread.join()
+    assert ".part" in names and ".tar" not in names
+    assert (tmp_path / path.name).read_bytes() == data
 
 
 def test_the_next_shards_come_in_the_background(server, tmp_path):
