@@ -156,19 +156,21 @@ def test_no_shard_changes_its_name_while_another_counts_them(packed, server, tmp
     path = packed / "shard-00000.tar"
     data = path.read_bytes()
     arguments = (path.name, len(data), hashlib.sha256(data).hexdigest())
-    counting = cache._lock(".room")
+    counting, has_begun = contextlib.ExitStack(), threading.Event()
     reserve = cache._reserve
 
     def reserve_then_count(*needed) -> None:
         reserve(*needed)
-        counting.__enter__()
+        counting.enter_context(cache._lock(".room"))
+        has_begun.set()
 
     cache._reserve = reserve_then_count
     thread = threading.Thread(target=cache.fetch, args=arguments)
     thread.start()
-    thread.join(timeout=1)
-    names = {path.suffix for path in tmp_path.iterdir()}
-    counting.__exit__(None, None, None)
+    with counting:
+        assert has_begun.wait(timeout=60)
+        thread.join(timeout=1)  # long enough to publish, were it not for the lock
+        names = {path.suffix for path in tmp_path.iterdir()}
     thread.join()
     assert ".part" in names and ".tar" not in names
     assert (tmp_path / path.name).read_bytes() == data
