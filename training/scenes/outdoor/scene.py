@@ -16,7 +16,13 @@ from training.scenes.outdoor.street import Corridor
 from training.scenes.scene import CameraPose, Scene
 
 # Kinds of place and how often each is drawn.
-KINDS: dict[str, float] = {"street": 0.36, "road": 0.36, "park": 0.17, "yard": 0.11}
+KINDS: dict[str, float] = {
+    "street": 0.36,
+    "road": 0.36,
+    "park": 0.17,
+    "yard": 0.11,
+    "traffic": 0.0,  # among cars that stand close: only where it is asked for
+}
 CLEARANCE = 0.45  # metres between a camera and the box around any object
 TRIES = 80
 
@@ -41,11 +47,14 @@ def outdoor(assets: Assets, seed: int, kind: str | None = None) -> Scene:
         raise ValueError(f"unknown outdoor kind '{kind}': choose one of {', '.join(KINDS)}")
     site = Site(assets, rng)
     ahead, shadow_half = (0.0, 0.0, 0.0), 40.0
-    if kind in ("street", "road"):
-        corridor = (street if kind == "street" else road).lay_out(site)
+    if kind in ("street", "road", "traffic"):
+        if kind == "road":
+            corridor = road.lay_out(site)
+        else:
+            corridor = street.lay_out(site, busy=kind == "traffic")
         ahead = tuple(corridor.path.at(18.0))
         shadow_half = 48.0
-        place = _street_place(corridor) if kind == "street" else _road_place(corridor)
+        place = PLACES[kind](corridor)
     else:
         park.lay_out(site, yard=kind == "yard")
         place = _open_place(site)
@@ -60,7 +69,7 @@ def outdoor(assets: Assets, seed: int, kind: str | None = None) -> Scene:
         sky=sky,
         camera_sampler=lambda camera_rng: _free_pose(scene, place, camera_rng),
         obstacles=obstacles,
-        near_limit=0.45,
+        near_limit=1.2 if kind == "traffic" else 0.45,
     )
     return scene
 
@@ -141,6 +150,25 @@ def _road_place(corridor: Corridor) -> Place:
         return corridor.path.at(s, offset, height), corridor.path.camera_yaw(s) + yaw
 
     return place
+
+
+def _traffic_place(corridor: Corridor) -> Place:
+    """One of the cameras around a car, or a robot's, on the road between other vehicles."""
+
+    def place(rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        s, offset = rng.uniform(-20, 40), corridor.traffic * rng.uniform(0.05, 0.95) * corridor.half
+        height = rng.uniform(1.2, 2.1) if rng.random() < 0.75 else rng.uniform(0.4, 3.0)
+        yaw = rng.normal(0, 0.15) if rng.random() < 0.4 else rng.uniform(0, 2 * math.pi)
+        return corridor.path.at(s, offset, height), corridor.path.camera_yaw(s) + yaw
+
+    return place
+
+
+PLACES: dict[str, Callable[[Corridor], Place]] = {
+    "street": _street_place,
+    "road": _road_place,
+    "traffic": _traffic_place,
+}
 
 
 def _open_place(site: Site) -> Place:

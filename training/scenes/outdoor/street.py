@@ -33,13 +33,27 @@ class Corridor:
         return self.half + self.pavement
 
 
-def lay_out(site: Site) -> Corridor:
-    """Build a street and return its measures."""
+@dataclass(frozen=True)
+class Lanes:
+    """Lanes of each direction: how many, and metres across one."""
+
+    count: int
+    width: float
+
+    def half(self, rng: np.random.Generator) -> float:
+        """Half the width of the road, at times with room to park."""
+        return self.count * self.width + (rng.uniform(0, 0.6) if rng.random() < 0.6 else 2.3)
+
+
+def lay_out(site: Site, busy: bool = False) -> Corridor:
+    """Build a street (`busy`: an avenue whose lanes are full) and return its measures."""
     rng = site.rng
+    lanes = Lanes(int(rng.integers(1, 5)), rng.uniform(2.8, 3.6)) if busy else None
     bend = rng.uniform(0, 0.0006) if rng.random() < 0.65 else rng.uniform(0.001, 0.005)
     path = Path(rng, -100.0, 210.0, bend, rng.uniform(0, 0.02))
     street = Corridor(
-        path, rng.uniform(2.6, 6.5), rng.uniform(1.2, 4.5), rng.uniform(0.06, 0.17),
+        path, lanes.half(rng) if lanes else rng.uniform(2.6, 6.5), rng.uniform(1.2, 4.5),
+        rng.uniform(0.06, 0.17),
         1 if rng.random() < 0.75 else -1,
     )  # fmt: skip
 
@@ -52,11 +66,14 @@ def lay_out(site: Site) -> Corridor:
     )
     site.lay_ground(Terrain(rng, profile, rng.uniform(0, 9)), grass)
     _surface(site, street)
-    density = rng.uniform(0.45, 1.0)
+    density = rng.uniform(0.1 if busy else 0.45, 1.0)
     for side in (-1, 1):
         _house_row(site, street, side, density)
+    if lanes:
+        _queues(site, street, lanes)
     _parked_cars(site, street)
-    _moving_cars(site, street)
+    if not lanes:
+        _moving_cars(site, street)
     _planting(site, street)
     _pavement_life(site, street)
     return street
@@ -162,6 +179,26 @@ def _moving_cars(site: Site, street: Corridor) -> None:
             site.put_vehicle(
                 place[0], place[2], path.yaw(s) + turn + rng.normal(0, 0.02), place[1], 0.6
             )
+
+
+def _queues(site: Site, street: Corridor, lanes: Lanes) -> None:
+    """Lines between the lanes and vehicles close behind each other; nearest first, for the budget."""
+    rng, path = site.rng, street.path
+    places = []
+    for side in (-1, 1):
+        for lane in range(lanes.count):
+            if lane:
+                site.add(path.line(side * lane * lanes.width, 0.13, WHITE, 3.0, rng.uniform(3, 8)))
+            s, gap = rng.uniform(-50, -40), rng.choice([2.0, 6.0, 20.0])
+            while s < 120:
+                s += rng.uniform(5.5, 7.0) + rng.exponential(gap)
+                places.append((s, side, side * (lane + 0.5) * lanes.width + rng.normal(0, 0.15)))
+    for s, side, offset in sorted(places, key=lambda place: abs(place[0] - 10)):
+        if not site.has_room(0.6):
+            return
+        turn = 0.0 if side == street.traffic else math.pi
+        x, y, z = path.at(s, offset)
+        site.put_vehicle(x, z, path.yaw(s) + turn + rng.normal(0, 0.03), y, 0.2)
 
 
 def _planting(site: Site, street: Corridor) -> None:
