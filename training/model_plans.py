@@ -64,12 +64,14 @@ PLANS = {
             Scenes("wide_scenes", 2400, 2_000_000, (416, 128), ("outdoor",)),
             Scenes("close_scenes", 2000, 5_000_000, kinds=("indoor/closeup",)),
             Scenes("large_scenes", 6000, 4_000_000, (384, 288)),
+            Scenes("traffic_scenes", 3600, 6_000_000, (352, 224), ("outdoor/traffic",)),
         ),
         steps=(
             ("prior_start", prior.main),
             ("prior", prior.main),
             ("prior_more", prior.main),
             ("prior_longer", prior.main),
+            ("prior_traffic", prior.main),
             ("teacher", teacher.main),
             ("stage1", stage1.main),
             ("stem", stem.main),
@@ -80,8 +82,8 @@ PLANS = {
             "one UNet\nstep, image stem, DPT head) with a data-driven prior in front."
         ),
         data=(
-            "26,000 rendered images (indoor, outdoor, table-top; 2,400 of them as wide as a car's view, "
-            "2,000 of\nfurniture close by, 6,000 of 384×288 pixels)"
+            "29,600 rendered images (indoor, outdoor, table-top; 2,400 of them as wide as a car's view, "
+            "2,000 of\nfurniture and 3,600 of vehicles close by, 6,000 of 384×288 pixels)"
         ),
         encoder="lite2",
         limits=(
