@@ -34,6 +34,7 @@ WHOLE_NAMES = {
     "lite_prior_start": "prior",
     "lite_prior_more": "prior",
     "lite_prior_longer": "prior",
+    "lite_prior_traffic": "prior",
     "tiny_stream_second": "stream",
     "tiny_video": "video_stage1",
     **{
