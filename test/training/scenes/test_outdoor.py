@@ -54,7 +54,7 @@ def test_cameras_are_outside_objects_and_above_the_ground(assets, kind):
 
 
 def test_vehicles_stand_close_in_traffic(assets):
-    """Half of the cameras have a vehicle's or another thing's box within 6 m at their own height."""
+    """Half of the cameras have a vehicle or another thing of their height within 4 m."""
 
     def nearest(kind):
         gaps = []

@@ -47,11 +47,9 @@ def outdoor(assets: Assets, seed: int, kind: str | None = None) -> Scene:
         raise ValueError(f"unknown outdoor kind '{kind}': choose one of {', '.join(KINDS)}")
     site = Site(assets, rng)
     ahead, shadow_half = (0.0, 0.0, 0.0), 40.0
-    if kind in ("street", "road", "traffic"):
-        if kind == "road":
-            corridor = road.lay_out(site)
-        else:
-            corridor = street.lay_out(site, busy=kind == "traffic")
+    if kind in PLACES:
+        busy = kind == "traffic"
+        corridor = road.lay_out(site) if kind == "road" else street.lay_out(site, busy)
         ahead = tuple(corridor.path.at(18.0))
         shadow_half = 48.0
         place = PLACES[kind](corridor)
@@ -164,6 +162,7 @@ def _traffic_place(corridor: Corridor) -> Place:
     return place
 
 
+# Kinds along a road, and where their cameras are.
 PLACES: dict[str, Callable[[Corridor], Place]] = {
     "street": _street_place,
     "road": _road_place,

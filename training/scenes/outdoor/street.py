@@ -192,11 +192,11 @@ def _queues(site: Site, street: Corridor, lanes: Lanes) -> None:
             s, gap = rng.uniform(-50, -40), rng.choice([2.0, 6.0, 20.0])
             while s < 120:
                 s += rng.uniform(5.5, 7.0) + rng.exponential(gap)
-                places.append((s, side, side * (lane + 0.5) * lanes.width + rng.normal(0, 0.15)))
-    for s, side, offset in sorted(places, key=lambda place: abs(place[0] - 10)):
+                places.append((s, side * (lane + 0.5) * lanes.width + rng.normal(0, 0.15)))
+    for s, offset in sorted(places, key=lambda place: abs(place[0] - 10)):
         if not site.has_room(0.6):
             return
-        turn = 0.0 if side == street.traffic else math.pi
+        turn = 0.0 if offset * street.traffic > 0 else math.pi
         x, y, z = path.at(s, offset)
         site.put_vehicle(x, z, path.yaw(s) + turn + rng.normal(0, 0.03), y, 0.2)
 
